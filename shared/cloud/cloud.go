@@ -65,7 +65,9 @@ func (e *Endpoints) Valid() []string {
 }
 
 // bare cuts the scheme that Python's clients want in STORAGE_EMULATOR_HOST.
-func bare(address string) string { return strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/") }
+func bare(address string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/")
+}
 
 func loopback(address string) bool {
 	host, port, err := net.SplitHostPort(bare(address))
