@@ -1,0 +1,78 @@
+package forest
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+)
+
+// Model ends the building: no tree can be added afterwards.
+func (b *Builder) Model() (*Model, error) {
+	if len(b.k.roots) == 0 {
+		return nil, fmt.Errorf("no trees")
+	}
+	info := b.c.Info
+	info.Trees, info.Nodes = len(b.k.roots), b.nodes
+	info.Margins, info.Outputs = b.k.margins, b.c.Link.outputs(b.k.margins)
+	if err := b.layOutSets(); err != nil {
+		return nil, err
+	}
+	b.group()
+	return &Model{info: info, link: b.c.Link, kernel: b.k}, nil
+}
+
+// layOutSets turns the collected category sets into tables, feature by feature.
+func (b *Builder) layOutSets() error {
+	if len(b.sets) == 0 {
+		return nil
+	}
+	b.k.bits = make([]uint32, len(b.k.nodes))
+	words, left := uint32(1), int64(maxSetBytes) // word 0 is for nodes that are not categorical
+	for _, f := range slices.Sorted(maps.Keys(b.sets)) {
+		x := b.sets[f]
+		codes := x.codes()
+		if left -= x.bytes(len(codes)); left < 0 {
+			return fmt.Errorf("feature %d: %d categories in %d distinct splits need more than %d MiB of tables; "+
+				"train with fewer categories or with max_cat_to_onehot, or merge rare ones", f, len(codes), len(x.sets), maxSetBytes>>20)
+		}
+		t := x.table(uint32(f), words, codes, b.k.bits)
+		b.k.sets = append(b.k.sets, t)
+		words += t.words
+	}
+	b.k.words = int(words)
+	return nil
+}
+
+// group fills up the last eight trees and notes what each eight need.
+func (b *Builder) group() {
+	k := b.k
+	for len(k.roots)%lanes != 0 {
+		at := uint32(len(k.nodes))
+		dummy := node[float32]{thr: float32(math.Copysign(0, -1)), left: at, slot: pad}
+		if b.c.Vectors {
+			dummy.thr = float32(len(k.vectors) / k.margins)
+			for range k.margins {
+				k.vectors = append(k.vectors, float32(math.Copysign(0, -1)))
+			}
+		}
+		k.nodes = append(k.nodes, dummy)
+		k.roots, k.margin = append(k.roots, at), append(k.margin, 0)
+		b.depth, b.cats = append(b.depth, 0), append(b.cats, false)
+	}
+	if k.bits != nil {
+		k.bits = append(k.bits, make([]uint32, len(k.nodes)-len(k.bits))...)
+		k.mixed = make([]bool, len(k.roots)/lanes)
+	}
+	k.steps = make([]uint8, len(k.roots)/lanes)
+	for i, d := range b.depth {
+		k.steps[i/lanes] = max(k.steps[i/lanes], uint8(d))
+		if k.mixed != nil && b.cats[i] {
+			k.mixed[i/lanes] = true
+		}
+	}
+	if k.margins == 1 || b.c.Vectors {
+		k.margin = nil
+	}
+	k.nodes = slices.Clip(k.nodes)
+}

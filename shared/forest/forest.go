@@ -1,0 +1,98 @@
+// Package forest is the one representation of tree ensembles and the kernel that scores it. Readers below it turn files
+// of a training library into a Model through a Builder, which checks the shape of every tree, so that scoring needs no
+// checks: a walk runs a fixed number of steps and cannot hang.
+//
+// It is not for reading files, not for the meaning of features (package feature) and not for what is done with outputs
+// after the training library's own transform (package score).
+package forest
+
+import "slices"
+
+// Limits on what a Builder takes. They are far above real models and far below what would exhaust a small function.
+const (
+	MaxTrees    = 100_000
+	MaxNodes    = 10_000_000 // below 2^24: a float32 holds every node number exactly
+	MaxDepth    = 64
+	MaxFeatures = 1 << 20
+	MaxMargins  = 10_000
+)
+
+// Info describes a model. Its slices belong to the model and are not to be changed.
+type Info struct {
+	Format    string // "xgboost"
+	Version   string // of the library that wrote the file
+	Objective string
+	Trees     int
+	Nodes     int
+	Features  int
+	Margins   int // raw scores per row
+	Outputs   int // transformed outputs per row; 1 for a class index over several margins
+
+	FeatureNames  []string   // nil when the file has none
+	FeatureTypes  []string   // in the library's words; nil when the file has none
+	Categorical   []bool     // one per feature
+	Categories    [][]string // the training categories by code, as text; nil, or nil for a feature without them
+	BestIteration int        // where early stopping would have cut, -1 when not recorded. All trees are used.
+}
+
+// Model is a scored ensemble. It never changes after Builder.Model, so any number of goroutines may use it, each with a
+// Scratch of its own.
+type Model struct {
+	info   Info
+	link   Link
+	kernel *kernel[float32] // formats that sum in float64 will stand beside it as kernel[float64]
+}
+
+// Info describes the model.
+func (m *Model) Info() Info { return m.info }
+
+// Scratch is the working memory of one goroutine. It is made for one model and is not for concurrent use.
+type Scratch struct {
+	block   block[float32]
+	margins []float32
+}
+
+// NewScratch allocates all that Predict and Margin need, so that they allocate nothing.
+func (m *Model) NewScratch() *Scratch {
+	b := m.kernel.newBlock()
+	return &Scratch{block: b, margins: make([]float32, b.rows*m.info.Margins)}
+}
+
+// Predict writes the transformed outputs of rows rows: x is row-major, rows × Info().Features, NaN is missing; out is
+// rows × Info().Outputs. The result of a row does not depend on the rows around it. It panics when x or out is too short.
+func (m *Model) Predict(x []float64, rows int, out []float64, s *Scratch) {
+	width := m.info.Outputs
+	m.blocks(x, rows, s, func(first, n int, margins []float32) {
+		m.link.apply(margins, m.info.Margins, out[first*width:(first+n)*width])
+	})
+}
+
+// Margin is Predict without the transform: out is rows × Info().Margins raw scores.
+func (m *Model) Margin(x []float64, rows int, out []float64, s *Scratch) {
+	width := m.info.Margins
+	m.blocks(x, rows, s, func(first, n int, margins []float32) {
+		identity(margins, out[first*width:(first+n)*width])
+	})
+}
+
+// blocks scores block after block; yield gets the first row, the number of rows and their margins.
+func (m *Model) blocks(x []float64, rows int, s *Scratch, yield func(first, n int, margins []float32)) {
+	for first := 0; first < rows; first += s.block.rows {
+		n := min(s.block.rows, rows-first)
+		margins := s.margins[:n*m.info.Margins]
+		m.kernel.score(x[first*m.info.Features:(first+n)*m.info.Features], n, margins, &s.block)
+		yield(first, n, margins)
+	}
+}
+
+// equalOrEmpty guards the lists of Info that hold one entry per feature.
+func equalOrEmpty[E any](list []E, n int) bool { return len(list) == 0 || len(list) == n }
+
+// cloneInfo detaches Info from the slices of whoever filled it.
+func cloneInfo(i Info) Info {
+	i.FeatureNames = slices.Clone(i.FeatureNames)
+	i.FeatureTypes = slices.Clone(i.FeatureTypes)
+	i.Categorical = slices.Clone(i.Categorical)
+	i.Categories = slices.Clone(i.Categories)
+	return i
+}
