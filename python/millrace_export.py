@@ -1,0 +1,333 @@
+"""Write a Millrace model folder from a notebook.
+
+    from millrace_export import export
+    export(model, X, "bike-demand", version="2011")
+
+writes models/bike-demand/ with model.yaml, artifact/model.ubj, parity.jsonl and baseline.json, which `millrace validate
+bike-demand` accepts as it is. X is the training matrix as the model saw it: a pandas DataFrame whose column order is the
+feature order and whose category columns carry the categories in training order.
+
+When callers send something else than X (a timestamp instead of its hour), give the raw rows too, and say how features
+come from them, in the syntax of docs/reference/expressions.md:
+
+    export(model, X, "bike-demand", version="2011", raw=frame, expressions={"hour": "hour(time)"})
+
+One file, needs numpy, pandas and xgboost 1.7 or later. Licence: Apache-2.0.
+"""
+
+import hashlib
+import json
+import math
+import pathlib
+import re
+import shutil
+import tempfile
+
+import numpy as np
+import pandas as pd
+import xgboost
+
+NAME = re.compile(r"[a-z][a-z0-9-]{1,20}[a-z0-9]")
+
+
+def export(
+    model,
+    X,
+    name,
+    *,
+    version,
+    folder="models",
+    description="",
+    owner="",
+    serve=("realtime", "batch"),
+    raw=None,
+    expressions=None,
+    ranges=None,
+    layouts=None,
+    outputs=None,
+    id_columns=(),
+    batch=None,
+    realtime=None,
+    parity_rows=64,
+    overwrite=False,
+):
+    """Write the model folder of an XGBoost model and return its path.
+
+    model        xgboost.Booster, or a fitted wrapper such as XGBRegressor; early stopping is honoured by cutting the trees
+    X            DataFrame: the training matrix, columns in feature order
+    name         the model's name, also the folder's: lower case letters, digits, hyphens, 3 to 22 characters
+    version      text that every response and output row names
+    serve        "realtime", "batch" or both
+    raw          DataFrame with the same rows as X: what callers send; default X itself
+    expressions  {feature: expression over raw's columns}, for features that are no column of raw
+    ranges       {input: (smallest, largest)}, None for open ends
+    layouts      {timestamp input: [layout, ...]}, Go layouts or "rfc3339"; the first one writes the parity rows
+    outputs      list of dicts as in model.yaml; default: one per engine output
+    id_columns   columns of input files that are carried into the predictions
+    batch        the block `batch` of model.yaml; default: uploads below <name>/
+    realtime     the block `realtime` of model.yaml
+    overwrite    replace what the exporter wrote before (README.md, train.py and anything else there stay)
+    """
+    if not NAME.fullmatch(name) or name == "stats":
+        raise ValueError(f"name {name!r}: expected lower case letters, digits and hyphens, 3 to 22 characters, opening with a letter")
+    if not isinstance(X, pd.DataFrame):
+        raise TypeError(f"X is a {type(X).__name__}, expected a pandas DataFrame: its columns name the features")
+    if len(X) == 0:
+        raise ValueError("X has no rows: parity rows and the baseline are made from them")
+    raw = X if raw is None else raw
+    if len(raw) != len(X):
+        raise ValueError(f"raw has {len(raw)} rows, X has {len(X)}: they must be the same rows in the same order")
+    expressions = dict(expressions or {})
+    features = [str(c) for c in X.columns]
+    unknown = sorted(set(expressions) - set(features))
+    if unknown:
+        raise ValueError(f"expressions name {unknown}, which are no columns of X")
+    missing = [f for f in features if f not in expressions and f not in raw.columns]
+    if missing:
+        raise ValueError(f"features {missing} are no columns of raw and have no expression")
+
+    booster = _booster(model)
+    if booster.num_features() != len(features):
+        raise ValueError(f"the model has {booster.num_features()} features, X has {len(features)} columns")
+    predictions = _predict(booster, X)
+    # Inputs are what a feature is made of: columns taken as they are, and names that an expression mentions.
+    used = {f for f in features if f not in expressions}
+    for text in expressions.values():
+        used |= {c for c in map(str, raw.columns) if re.search(rf"(?<![\w.]){re.escape(c)}(?!\w)", text)}
+    columns = [c for c in map(str, raw.columns) if c in used]
+    inputs = [_input(raw[c], c, (ranges or {}).get(c), (layouts or {}).get(c)) for c in columns]
+    if outputs is None:
+        outputs = _outputs(model, predictions)
+
+    target = pathlib.Path(folder) / name
+    if (target / "model.yaml").exists() and not overwrite:
+        raise FileExistsError(f"{target} exists; overwrite=True replaces it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Everything is made beside the folder and moved in at the end: an interrupted export leaves no half model.
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as temp:
+        temp = pathlib.Path(temp)
+        (temp / "artifact").mkdir()
+        booster.save_model(temp / "artifact" / "model.ubj")
+        digest = hashlib.sha256((temp / "artifact" / "model.ubj").read_bytes()).hexdigest()
+        rows = _sample(X, parity_rows)
+        _write_parity(temp / "parity.jsonl", raw[columns], inputs, X, predictions, rows)
+        (temp / "baseline.json").write_text(_lines(_baseline(raw[columns], inputs, predictions, outputs)), encoding="utf-8")
+        manifest = {
+            "name": name,
+            "version": str(version),
+            "description": description,
+            "owner": owner,
+            "serve": list(serve),
+            "artifact": {"path": "artifact/model.ubj", "format": "xgboost", "sha256": digest},
+            "inputs": inputs,
+            "features": [{"name": f, "expr": expressions[f]} if f in expressions else f for f in features],
+            "outputs": outputs,
+            "id_columns": list(id_columns),
+            "realtime": realtime if realtime is not None or "realtime" not in serve else {},
+            "batch": batch if batch is not None or "batch" not in serve else {"uploads": {"prefix": f"{name}/", "mode": "each"}},
+        }
+        (temp / "model.yaml").write_text(_yaml(manifest), encoding="utf-8")
+        (target / "artifact").mkdir(parents=True, exist_ok=True)
+        for file in ("artifact/model.ubj", "parity.jsonl", "baseline.json", "model.yaml"):  # the manifest last: it names the others
+            shutil.move(temp / file, target / file)
+    return target
+
+
+def _booster(model):
+    booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
+    best = getattr(model, "best_iteration", None) if not isinstance(model, xgboost.Booster) else None
+    if best is not None and best + 1 < booster.num_boosted_rounds():
+        booster = booster[: best + 1]  # a file holds all trees; the wrapper predicts with these
+    config = json.loads(booster.save_config())
+    kind = config["learner"]["gradient_booster"]["name"]
+    if kind != "gbtree":
+        raise ValueError(f"the model's booster is {kind!r}, expected 'gbtree'")
+    return booster
+
+
+def _predict(booster, X):
+    data = xgboost.DMatrix(X, enable_categorical=True)
+    names = booster.feature_names
+    if names and list(names) != list(map(str, X.columns)):
+        raise ValueError(f"the model was trained with features {names}, X has {list(X.columns)}")
+    return np.asarray(booster.predict(data, validate_features=bool(names))).reshape(len(X), -1)
+
+
+def _input(column, name, limits, layouts):
+    """Describe one raw column; every type that has no place in a request is refused."""
+    entry = {"name": name}
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        values = [_plain(v) for v in kind.categories]
+        if not all(isinstance(v, (str, int, float)) and not isinstance(v, bool) for v in values):
+            raise TypeError(f"input {name}: categories {values[:3]} are neither texts nor numbers")
+        entry |= {"type": "categorical", "values": values}
+    elif pd.api.types.is_bool_dtype(kind):
+        entry["type"] = "boolean"
+    elif pd.api.types.is_integer_dtype(kind):
+        entry["type"] = "integer"
+    elif pd.api.types.is_float_dtype(kind):
+        entry["type"] = "number"
+    elif pd.api.types.is_datetime64_any_dtype(kind):
+        entry |= {"type": "timestamp", "layouts": list(layouts or ["rfc3339", "2006-01-02 15:04:05"])}
+    else:
+        raise TypeError(f"input {name}: dtype {kind} has no meaning in a request; use a number, bool, datetime64 or category column")
+    if column.isna().any():
+        entry["nullable"] = True
+    for key, bound in zip(("min", "max"), limits or ()):
+        if bound is not None:
+            entry[key] = bound
+    return entry
+
+
+def _outputs(model, predictions):
+    width = predictions.shape[1]
+    classes = [str(_plain(c)) for c in getattr(model, "classes_", [])]
+    if width > 1:
+        names = [f"probability_{c}" for c in classes] if len(classes) == width else [f"output_{i}" for i in range(width)]
+        return [{"name": n} for n in names] + ([{"name": "class", "labels": classes}] if len(classes) == width else [])
+    if len(classes) == 2:
+        return [{"name": "probability"}, {"name": "class", "labels": classes}]
+    return [{"name": "prediction"}]
+
+
+def _sample(X, n):
+    """Row numbers spread over the data, and for every column its extremes and a missing value: the rows that show a mistake."""
+    picked = set(np.linspace(0, len(X) - 1, num=min(n, len(X)), dtype=int).tolist())
+    for c in X.columns:
+        values = X[c].cat.codes if isinstance(X[c].dtype, pd.CategoricalDtype) else X[c].astype("float64")
+        values = np.asarray(values)
+        known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+        if len(known):
+            picked.add(int(np.flatnonzero(values == known.min())[0]))
+            picked.add(int(np.flatnonzero(values == known.max())[0]))
+        if X[c].isna().any():
+            picked.add(int(np.flatnonzero(X[c].isna())[0]))
+    return sorted(picked)
+
+
+def _write_parity(path, raw, inputs, X, predictions, rows):
+    """One line a row: the instance as a client sends it, the matrix's own numbers, what the library predicts."""
+    layouts = {i["name"]: i["layouts"][0] for i in inputs if i["type"] == "timestamp"}
+    matrix = np.column_stack([_codes(X[c]) for c in X.columns]).astype("float32")
+    with open(path, "w", encoding="utf-8") as out:
+        for r in rows:
+            instance = {c: _instance(raw[c].iloc[r], layouts.get(c)) for c in raw.columns}
+            prediction = [float(v) for v in predictions[r]]
+            line = {
+                "instance": {k: v for k, v in instance.items() if v is not None},
+                "features": [None if math.isnan(v) else float(v) for v in matrix[r]],
+                "prediction": prediction[0] if len(prediction) == 1 else prediction,
+            }
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _codes(column):
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = column.cat.codes.astype("float64")
+        return codes.where(codes >= 0, np.nan)
+    return column.astype("float64")
+
+
+def _instance(value, layout):
+    """A cell as JSON. Missing cells are left out: the manifest says that the input is nullable."""
+    if pd.isna(value):
+        return None
+    if layout is not None:
+        return _time(pd.Timestamp(value), layout)
+    return _plain(value)
+
+
+# The parts of Go's reference time, longest first, and their strftime twins.
+_GO = [("2006", "%Y"), ("15", "%H"), ("01", "%m"), ("02", "%d"), ("04", "%M"), ("05", "%S")]
+
+
+def _time(t, layout):
+    if layout == "rfc3339":
+        return t.strftime("%Y-%m-%dT%H:%M:%S") + (t.strftime("%z")[:3] + ":" + t.strftime("%z")[3:] if t.tzinfo else "Z")
+    if layout == "1/2/2006":
+        return f"{t.month}/{t.day}/{t.year}"
+    for go, py in _GO:
+        layout = layout.replace(go, py)
+    if re.search(r"(?<!%)\d", layout):
+        raise ValueError(f"layout {layout!r}: put one first that is rfc3339 or made of 2006 01 02 15 04 05")
+    return t.strftime(layout)
+
+
+def _baseline(raw, inputs, predictions, outputs):
+    """The distribution of inputs and predictions in training: ten quantile bins for numbers, counts for categories."""
+    numeric = [o["name"] for o in outputs if "labels" not in o]
+    return {
+        "rows": len(raw),
+        "inputs": {i["name"]: _distribution(raw[i["name"]], i) for i in inputs},
+        "predictions": {n: _numbers(predictions[:, k].astype("float64")) for k, n in enumerate(numeric) if k < predictions.shape[1]},
+    }
+
+
+def _distribution(column, entry):
+    nulls = int(column.isna().sum())
+    known = column.dropna()
+    if entry["type"] in ("categorical", "boolean"):
+        counts = known.value_counts(sort=False)
+        return {"nulls": nulls, "counts": {_text(k): int(v) for k, v in counts.items()}}
+    if entry["type"] == "timestamp":
+        seconds = (pd.to_datetime(known, utc=True) - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+        return {"nulls": nulls} | _numbers(seconds.to_numpy())
+    return {"nulls": nulls} | _numbers(known.to_numpy(dtype="float64"))
+
+
+def _numbers(values):
+    if len(values) == 0:
+        return {"count": 0}
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, 11)))
+    counts = np.histogram(values, bins=edges)[0] if len(edges) > 1 else np.array([len(values)])
+    return {
+        "count": len(values),
+        "mean": float(np.mean(values)),
+        "std": float(np.std(values)),
+        "edges": [float(e) for e in edges],
+        "counts": [int(c) for c in counts],
+    }
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _text(value):
+    value = _plain(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _lines(baseline):
+    """The baseline as JSON, a line for each input, so that a new version makes a readable diff."""
+    parts = [f'"rows": {baseline["rows"]}']
+    for key in ("inputs", "predictions"):
+        rows = ",\n".join(f"  {json.dumps(n, ensure_ascii=False)}: {json.dumps(d, ensure_ascii=False)}" for n, d in baseline[key].items())
+        parts.append(f'"{key}": {{\n{rows}\n }}')
+    return "{\n " + ",\n ".join(parts) + "\n}\n"
+
+
+def _yaml(manifest):
+    """The manifest as YAML. Small values stand on one line, as JSON, which is YAML; all text is quoted."""
+    lines = ["# yaml-language-server: $schema=../../docs/reference/model.schema.json"]
+    for key, value in manifest.items():
+        if value is None or value == "" or value == []:
+            continue
+        if key in ("inputs", "features", "outputs"):
+            lines += [f"{key}:"] + [f"  - {_flow(v)}" for v in value]
+        elif key in ("realtime", "batch") and value:
+            lines += [f"{key}:"] + [f"  {k}: {_flow(v)}" for k, v in value.items()]
+        else:
+            lines.append(f"{key}: {_flow(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _flow(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {_flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_flow(v) for v in value) + "]"
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z_/-]*[A-Za-z]", value) and value.lower() not in ("null", "true", "false", "yes", "no", "on", "off"):
+        return value
+    return json.dumps(_plain(value), ensure_ascii=False)
