@@ -1,27 +1,37 @@
 package manifest
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // Suggest is the candidate that the word most likely was meant to be, or "": one that differs only in case, else the
-// nearest by edit distance if no more than a third of the word is wrong. Ties go to the earlier candidate.
+// nearest by edit distance if that is small for the word's length. Ties go to the earlier candidate.
 func Suggest(word string, candidates []string) string {
-	best, bestCost := "", utf8.RuneCountInString(word)/3+1
-	if len(word) > 100 { // nobody mistypes that; keeps hostile keys cheap
+	if len(word) > 100 { // nobody mistypes that, and hostile keys stay cheap
 		return ""
 	}
 	w := []rune(strings.ToLower(word))
+	best, bestCost := "", allowed(len(w))+1
 	for _, c := range candidates {
 		if strings.EqualFold(c, word) {
 			return c
 		}
-		if d := distance(w, []rune(strings.ToLower(c)), bestCost); d < bestCost || (d == bestCost && best == "" && d <= 1) {
+		if d := distance(w, []rune(strings.ToLower(c)), bestCost); d < bestCost {
 			best, bestCost = c, d
 		}
 	}
 	return best
+}
+
+// allowed is how many slips a word of that many characters may have.
+func allowed(length int) int {
+	switch {
+	case length < 2:
+		return 0
+	case length < 5:
+		return 1
+	case length < 9:
+		return 2
+	}
+	return 3
 }
 
 // distance is the number of insertions, deletions, replacements and swaps of neighbours between a and b, or more than
