@@ -9,6 +9,46 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
+// Parameters that a release gives, to pipelines that declare them: where the run came from.
+const (
+	ParamSpecDigest = "spec_digest" // digest of the pipeline's YAML
+	ParamCommit     = "commit"      // source revision
+)
+
+// runTypes are the parameters that whoever starts a run gives, to pipelines that declare them.
+var runTypes = map[string]Type{
+	"run_id": String, "model": String, "key": String, "project": String, "region": String, "database": String,
+	"staging": String, "outbox": String, "model_uri": String, "model_digest": String, "dataset": Struct,
+}
+
+// RunParameters keeps of a run's own values (run_id, dataset and so on) those that the pipeline declares.
+func RunParameters(spec *pipelinespec.PipelineSpec, values map[string]any) map[string]any {
+	out := map[string]any{}
+	declared := spec.GetRoot().GetInputDefinitions().GetParameters()
+	for name, v := range values {
+		if _, ok := declared[name]; ok {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+// checkRelease is CheckParameters at the release, when a run's own values are not known yet: examples stand for them.
+func checkRelease(spec *pipelinespec.PipelineSpec, fixed map[string]any) error {
+	values := map[string]any{}
+	for name, t := range runTypes {
+		values[name] = ""
+		if t == Struct {
+			values[name] = map[string]any{}
+		}
+	}
+	values = RunParameters(spec, values)
+	for name, v := range fixed {
+		values[name] = v
+	}
+	return CheckParameters(spec, values)
+}
+
 // Parameters gives the names of the parameters that a pipeline declares, for callers that give a run's own values only to
 // the pipelines that ask for them.
 func Parameters(spec *pipelinespec.PipelineSpec) map[string]Type {
