@@ -66,7 +66,7 @@ func Annotate(ctx context.Context, attrs ...slog.Attr) {
 // trace gives the trace id of a request: W3C traceparent first, then Google's older header. Anything but 32 hex digits is
 // ignored, so that a header cannot put text into the logs.
 func trace(h http.Header) string {
-	id := ""
+	var id string
 	if p := strings.Split(h.Get("Traceparent"), "-"); len(p) >= 4 {
 		id = p[1]
 	} else {
