@@ -3,6 +3,8 @@ package batchscore
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/millrace-ml/millrace/shared/pipeline"
 )
 
 // Root parameters. Each is a STRING except ParamDataset (STRUCT). Tasks take the ones they need under the same names.
@@ -19,18 +21,18 @@ const (
 	ParamModelDigest = "model_digest" // its digest, sha256:<hex>
 	ParamDataset     = "dataset"      // what to score, a batch.Dataset (plan only)
 
-	// Lineage for summary.json. They have the default "", and Publish of package pipeline fills them at release, so a
-	// starter of runs passes them along without knowing them.
-	ParamSpecDigest = "spec_digest" // digest of the released pipeline YAML
-	ParamImage      = "image"       // image of the steps, by digest in production
-	ParamCommit     = "commit"      // source revision
+	// Lineage for summary.json. The first two have the default "" and are filled by Publish of package pipeline, so whoever
+	// starts a run passes them along with the release's other parameters; the image is the default that Build sets.
+	ParamSpecDigest = pipeline.ParamSpecDigest
+	ParamCommit     = pipeline.ParamCommit
+	ParamImage      = "image" // image of the steps, by digest in production
 )
 
 // Parameters of single tasks.
 const (
 	ParamShard  = "shard"  // score: one Shard (STRUCT)
 	ParamCount  = "count"  // publish: number of shards (NUMBER_INTEGER)
-	ParamHeader = "header" // score, publish: plan's OutHeader (LIST)
+	ParamHeader = "header" // score: plan's OutHeader (LIST)
 	ParamStatus = "status" // finish: PipelineTaskFinalStatus of work (TASK_FINAL_STATUS)
 )
 
