@@ -1,15 +1,14 @@
 package batch
 
-import "time"
+import (
+	"time"
+
+	"github.com/millrace-ml/millrace/shared/ledger"
+)
 
 // Dataset names the rows of one run: one object generation, or what lies under a prefix. It travels as a STRUCT
 // parameter of the pipeline and, resolved by the plan step, as <staging>/<run>/dataset.json.
-type Dataset struct {
-	Bucket     string `json:"bucket"`
-	Object     string `json:"object,omitempty"`
-	Generation int64  `json:"generation,string,omitempty"` // 0: the plan step resolves it, once
-	Prefix     string `json:"prefix,omitempty"`            // set instead of Object
-}
+type Dataset = ledger.Dataset
 
 // Success is _SUCCESS.json: written last, once, and the only thing a reader of the outbox may trust.
 type Success struct {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"time"
 )
 
@@ -112,6 +113,16 @@ type Release struct {
 	Commit       string `firestore:"commit" json:"commit,omitempty"`
 	Parameters   string `firestore:"parameters" json:"-"` // JSON: Firestore takes no list in a list
 	TimeLimit    int64  `firestore:"time_limit_seconds" json:"time_limit_seconds,omitempty"`
+}
+
+// Values are the released parameters by name. They are never nil.
+func (r *Release) Values() (map[string]any, error) {
+	values := map[string]any{}
+	if r.Parameters == "" || r.Parameters == "null" {
+		return values, nil
+	}
+	err := json.Unmarshal([]byte(r.Parameters), &values)
+	return values, err
 }
 
 // Counts are the rows of a finished run. Rows = Scored + Rejected.

@@ -1,0 +1,166 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/millrace-ml/millrace/shared/fault"
+	"github.com/millrace-ml/millrace/shared/ledger"
+	"github.com/millrace-ml/millrace/shared/manifest"
+	"github.com/millrace-ml/millrace/shared/pipeline"
+)
+
+// Trigger is what starts a run: an Upload, a Tick or a Request.
+type Trigger interface {
+	// record turns the trigger into the record that its run would have. The error is a trigger that gets no record: it is
+	// no model's, or releases cannot be read now.
+	record(ctx context.Context, b *Batch) (*ledger.Run, error)
+}
+
+var (
+	_ Trigger = Upload{}
+	_ Trigger = Tick{}
+	_ Trigger = Request{}
+)
+
+// Upload is one generation of an object, from an event or from a listing: both carry all of it.
+type Upload struct {
+	Bucket, Object string
+	Generation     int64
+	Size           int64
+	Created        time.Time // timeCreated
+}
+
+// Tick is a call of Cloud Scheduler. Scheduled is its X-CloudScheduler-ScheduleTime, zero if there was none.
+type Tick struct {
+	Model, Schedule string
+	Scheduled       time.Time
+}
+
+// Request is a person's start of a schedule's dataset. At is what {date} and {hour} mean, zero for now.
+type Request struct {
+	Model, Schedule string
+	At              time.Time
+	Key             string // Idempotency-Key
+	By              string // who
+}
+
+func (u Upload) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
+	switch {
+	case u.Bucket != b.cfg.Inbox:
+		return nil, fault.New(fault.Invalid, nil, "the event is of bucket %.80q, expected the inbox %q", u.Bucket, b.cfg.Inbox)
+	case u.Object == "" || u.Generation <= 0 || u.Created.IsZero():
+		return nil, fault.New(fault.Invalid, nil, "the event lacks the object's name, generation or time of creation")
+	}
+	rel, err := b.find(ctx, func(r *pipeline.Release) bool { return takes(r, u.Object) })
+	if err != nil {
+		return nil, err
+	}
+	if rel == nil {
+		return nil, fault.New(fault.NotFound, nil, "no released model takes uploads named %.200q", u.Object)
+	}
+	key := uploadKey(rel.Model, u)
+	run := &ledger.Run{
+		Key: key, ID: runID(rel.Model, u.Created, key), Model: rel.Model, Kind: ledger.Upload, State: ledger.Pending,
+		Trigger: ledger.Trigger{Size: u.Size, Uploaded: u.Created.UTC()},
+		Dataset: Dataset{Bucket: u.Bucket, Object: shorten(strings.ToValidUTF8(u.Object, "\uFFFD"), nameLimit), Generation: u.Generation},
+	}
+	if why := badName(u.Object); why != "" {
+		run.State, run.Reason = ledger.Invalid, why
+	} else if why := ignoredName(u.Object); why != "" {
+		run.State, run.Reason = ledger.Ignored, why
+	} else if u.Size == 0 {
+		run.State, run.Reason = ledger.Invalid, "the file is empty; upload it again with a header line and rows"
+	}
+	return run, nil
+}
+
+// takes says whether an object of the inbox belongs to the model.
+func takes(r *pipeline.Release, object string) bool {
+	uploads := r.Manifest.Batch.Uploads
+	return uploads != nil && strings.HasPrefix(object, uploads.Prefix)
+}
+
+func (t Tick) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
+	table, schedule, err := b.schedule(ctx, t.Model, t.Schedule)
+	if err != nil {
+		return nil, err
+	}
+	now := b.o.Now().UTC()
+	at := t.Scheduled.UTC().Truncate(time.Second)
+	manual := t.Scheduled.IsZero() || now.Before(at.Add(-early))
+	key := tickKey(t.Model, t.Schedule, at)
+	if manual {
+		at = now.Truncate(time.Minute)
+		key = manualKey(t.Model, t.Schedule, at)
+	}
+	run := &ledger.Run{
+		Key: key, ID: runID(t.Model, at, key), Model: t.Model, Kind: ledger.Tick, State: ledger.Pending,
+		Trigger: ledger.Trigger{Schedule: t.Schedule, At: at, Manual: manual},
+		Dataset: table.dataset(b.cfg.Inbox, schedule.Dataset, at),
+	}
+	if !manual && !table.has(at) {
+		run.State = ledger.Ignored
+		run.Reason = fmt.Sprintf("%s is no time of the schedule %q (%s); the schedule has changed", at.Format(time.RFC3339), schedule.Cron, table.zone)
+	}
+	return run, nil
+}
+
+// keyLimit is the longest Idempotency-Key, as in other HTTP interfaces that take one.
+const keyLimit = 255
+
+func (q Request) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
+	if q.Key == "" || len(q.Key) > keyLimit || strings.ContainsFunc(q.Key, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {
+		return nil, fault.New(fault.Invalid, nil, "the header Idempotency-Key is %.80q, expected 1 to %d printable ASCII characters", q.Key, keyLimit)
+	}
+	if !q.At.IsZero() && (q.At.Year() < 1970 || q.At.Year() > 9999) {
+		return nil, fault.New(fault.Invalid, nil, "at is in the year %d, expected 1970 to 9999", q.At.Year())
+	}
+	table, schedule, err := b.schedule(ctx, q.Model, q.Schedule)
+	if err != nil {
+		return nil, err
+	}
+	asked := "now"
+	at := b.o.Now().UTC().Truncate(time.Second)
+	if !q.At.IsZero() {
+		at = q.At.UTC().Truncate(time.Second)
+		asked = at.Format(time.RFC3339)
+	}
+	key := requestKey(q.Model, q.Key)
+	return &ledger.Run{
+		Key: key, ID: requestRunID(q.Model, key), Model: q.Model, Kind: ledger.Request, State: ledger.Pending,
+		Trigger: ledger.Trigger{Schedule: q.Schedule, At: at, Request: q.Key, By: q.By, Body: identity(q.Model, q.Schedule, asked)},
+		Dataset: table.dataset(b.cfg.Inbox, schedule.Dataset, at),
+	}, nil
+}
+
+// schedule finds a schedule of a released model.
+func (b *Batch) schedule(ctx context.Context, model, name string) (*timetable, *manifest.Schedule, error) {
+	has := func(r *pipeline.Release) *manifest.Schedule {
+		if r.Model != model {
+			return nil
+		}
+		for i := range r.Manifest.Batch.Schedules {
+			if s := &r.Manifest.Batch.Schedules[i]; s.Name == name {
+				return s
+			}
+		}
+		return nil
+	}
+	rel, err := b.find(ctx, func(r *pipeline.Release) bool { return has(r) != nil })
+	if err != nil {
+		return nil, nil, err
+	}
+	if rel == nil {
+		return nil, nil, fault.New(fault.NotFound, nil, "no released model %.80q has a schedule %.80q", model, name)
+	}
+	s := has(rel)
+	table, err := newTimetable(*s)
+	if err != nil {
+		return nil, nil, fault.New(fault.Internal, err, "the released schedule %q of %q cannot be read", name, model)
+	}
+	return table, s, nil
+}
