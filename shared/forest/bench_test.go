@@ -13,8 +13,8 @@ func benchTree(r *rand.Rand, features, depth, leaves int) Tree {
 	open := []int{0}
 	for n := 1; leaves == 0 && n < 1<<depth || leaves > 0 && n < leaves; n++ {
 		pick := 0 // the oldest leaf: a full tree
-		if leaves > 0 && len(open) > 2 {
-			pick = len(open) - 1 - r.IntN(3) // a young one: deep
+		if leaves > 0 {
+			pick = len(open) - 1 - r.IntN(min(len(open), 9)) // a young one: deep
 		}
 		at := open[pick]
 		open = append(open[:pick], open[pick+1:]...)
