@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // Commit applies all writes or none, durably before the answer.
@@ -60,25 +61,9 @@ func (s *Server) commit(ctx context.Context, o *owner, m lockMode, names []docNa
 	}
 	resp := &pb.CommitResponse{}
 	var refusal error
-	err := s.committer.do(func(tx *bolt.Tx) error {
-		t, err := s.clock.tick(tx)
-		if err != nil {
-			return err
-		}
-		c := newChanges(tx, t)
-		for i, w := range writes {
-			result, err := c.apply(names[i], w)
-			if _, ok := status.FromError(err); !ok {
-				return err
-			}
-			if err != nil {
-				refusal = err
-				return nil
-			}
-			resp.WriteResults = append(resp.WriteResults, result)
-		}
-		resp.CommitTime = c.time
-		return c.store()
+	err := s.committer.do(func(tx *bolt.Tx) (err error) {
+		resp.WriteResults, resp.CommitTime, refusal, err = s.apply(tx, names, writes)
+		return err
 	})
 	if err == nil {
 		err = refusal
@@ -89,77 +74,84 @@ func (s *Server) commit(ctx context.Context, o *owner, m lockMode, names []docNa
 	return resp, nil
 }
 
+// apply does all writes or none. A refusal has a gRPC code; err is the data file's.
+func (s *Server) apply(tx *bolt.Tx, names []docName, writes []*pb.Write) (
+	results []*pb.WriteResult, at *timestamppb.Timestamp, refusal, err error,
+) {
+	t, err := s.clock.tick(tx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c := newChanges(tx, t)
+	for i, w := range writes {
+		result, err := c.apply(names[i], w)
+		if _, ok := status.FromError(err); !ok {
+			return nil, nil, nil, err
+		}
+		if err != nil {
+			return nil, nil, err, nil
+		}
+		results = append(results, result)
+	}
+	for _, n := range c.order {
+		if err := s.store(tx, n, c.docs[n]); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	return results, c.time, nil, nil
+}
+
+// store writes one changed document and its index entries.
+func (s *Server) store(tx *bolt.Tx, n docName, ch *change) error {
+	if ch.before == ch.after {
+		return nil
+	}
+	if err := put(tx, n, ch.after); err != nil {
+		return err
+	}
+	return s.indexes.maintain(tx, n, ch.before, ch.after)
+}
+
 // BatchWrite applies each write on its own: one that is refused does not keep the others from happening.
 func (s *Server) BatchWrite(ctx context.Context, req *pb.BatchWriteRequest) (*pb.BatchWriteResponse, error) {
-	names, err := checkWrites(req, req.GetDatabase(), nil)
+	names, err := checkWrites(req, req.GetDatabase(), req.GetWrites())
 	if err != nil {
 		return nil, err
 	}
-	writes := req.GetWrites()
-	errs := make([]error, len(writes))
 	seen := map[docName]bool{}
-	all := make([]docName, len(writes))
-	for i, w := range writes {
-		n, err := checkWrite(req.GetDatabase(), w)
-		if err == nil && seen[n] {
+	for _, n := range names {
+		if seen[n] {
 			return nil, invalid("BatchWrite: %s is written more than once", n)
 		}
-		if errs[i] = err; err == nil {
-			seen[n], all[i], names = true, n, append(names, n)
-		}
+		seen[n] = true
 	}
 	o := s.locks.newOwner()
 	defer s.locks.release(o, errOver)
 	if err := s.locks.acquire(ctx, o, docItems(names, shared)); err != nil {
 		return nil, err
 	}
-	results := make([]*pb.WriteResult, len(writes))
+	resp := &pb.BatchWriteResponse{}
 	err = s.committer.do(func(tx *bolt.Tx) error {
-		for i, w := range writes {
-			if errs[i] != nil {
-				continue
-			}
-			if err := s.writeAlone(tx, all[i], w, &results[i], &errs[i]); err != nil {
+		for i, w := range req.GetWrites() {
+			results, _, refusal, err := s.apply(tx, names[i:i+1], []*pb.Write{w})
+			if err != nil {
 				return err
 			}
+			if refusal != nil {
+				results = []*pb.WriteResult{{}}
+			}
+			resp.WriteResults = append(resp.WriteResults, results...)
+			resp.Status = append(resp.Status, status.Convert(refusal).Proto())
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return batchResponse(results, errs), nil
-}
-
-// writeAlone is a commit of one write. Its refusal goes to refusal; what it returns fails the file.
-func (s *Server) writeAlone(tx *bolt.Tx, n docName, w *pb.Write, result **pb.WriteResult, refusal *error) error {
-	t, err := s.clock.tick(tx)
-	if err != nil {
-		return err
-	}
-	c := newChanges(tx, t)
-	*result, err = c.apply(n, w)
-	if _, ok := status.FromError(err); !ok {
-		return err
-	}
-	if err != nil {
-		*refusal = err
-		return nil
-	}
-	return c.store()
-}
-
-func batchResponse(results []*pb.WriteResult, errs []error) *pb.BatchWriteResponse {
-	resp := &pb.BatchWriteResponse{WriteResults: results}
-	for i, err := range errs {
-		if err != nil {
-			results[i] = &pb.WriteResult{}
+	for i, st := range resp.Status {
+		if st == nil {
+			resp.Status[i] = status.New(codes.OK, "").Proto()
 		}
-		st := status.New(codes.OK, "").Proto()
-		if err != nil {
-			st = status.Convert(err).Proto()
-		}
-		resp.Status = append(resp.Status, st)
 	}
-	return resp
+	return resp, nil
 }

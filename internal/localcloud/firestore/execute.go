@@ -10,7 +10,7 @@ import (
 
 // RunQuery answers the documents in order, or one message without a document when there is none.
 func (s *Server) RunQuery(req *pb.RunQueryRequest, stream pb.Firestore_RunQueryServer) error {
-	q, err := s.plan(req.GetParent(), req.GetStructuredQuery(), nil)
+	q, err := s.query(req.GetParent(), req.GetStructuredQuery(), nil)
 	if err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func (s *Server) RunQuery(req *pb.RunQueryRequest, stream pb.Firestore_RunQueryS
 	return nil
 }
 
-// plan parses a query and refuses it if production would have no index for it.
-func (s *Server) plan(parent string, sq *pb.StructuredQuery, aggregated []fieldPath) (*query, error) {
+// query parses a query, refuses it if production would have no index for it, and sees to the index that it reads.
+func (s *Server) query(parent string, sq *pb.StructuredQuery, aggregated []fieldPath) (*query, error) {
 	if sq == nil {
 		return nil, invalid("structured_query is missing")
 	}
@@ -58,7 +58,15 @@ func (s *Server) plan(parent string, sq *pb.StructuredQuery, aggregated []fieldP
 	if err != nil {
 		return nil, err
 	}
-	return q, s.indexes.check(q, aggregated)
+	if err := s.declared.check(q, aggregated); err != nil {
+		return nil, err
+	}
+	q.present = aggregated
+	q.plan = s.declared.access(q)
+	if q.plan.index != nil {
+		q.plan.index, err = s.ensure(q.plan.index)
+	}
+	return q, err
 }
 
 // hit is a document of a result with its place.
@@ -69,14 +77,38 @@ type hit struct {
 
 // run gives the documents of the result and how many the offset skipped.
 func (q *query) run(tx *bolt.Tx) (hits []hit, skipped int, err error) {
-	err = q.scan(tx, func(d *pb.Document) bool {
-		key, ok := q.sortKey(d)
-		if ok && q.within(key) && q.matches(d) {
+	most := -1
+	if q.plan.ordered && q.limit >= 0 {
+		most = q.offset + q.limit
+	}
+	sorted := q.plan.ordered
+	take := func(n docName, d *pb.Document) bool {
+		if key, ok := q.sortKey(d); ok && q.within(key) && q.matches(d) {
 			hits = append(hits, hit{key, d})
 		}
-		return true
-	})
-	slices.SortFunc(hits, func(a, b hit) int { return bytes.Compare(a.key, b.key) })
+		return most < 0 || len(hits) < most
+	}
+	switch {
+	case most == 0:
+	case q.plan.index == nil:
+		err = q.scan(tx, take)
+	default:
+		ranges := q.plan.ranges(q)
+		sorted = sorted && len(ranges) == 1
+		for _, r := range ranges {
+			first := len(hits)
+			err = q.scanIndex(tx, r, func(n docName, d *pb.Document) bool {
+				take(n, d)
+				return most < 0 || len(hits)-first < most
+			})
+			if err != nil {
+				return nil, 0, err
+			}
+		}
+	}
+	if !sorted {
+		slices.SortFunc(hits, func(a, b hit) int { return bytes.Compare(a.key, b.key) })
+	}
 	skipped = min(q.offset, len(hits))
 	hits = hits[skipped:]
 	if q.limit >= 0 {
@@ -86,68 +118,7 @@ func (q *query) run(tx *bolt.Tx) (hits []hit, skipped int, err error) {
 }
 
 func (q *query) matches(d *pb.Document) bool {
-	return !slices.ContainsFunc(q.filters, func(c filter) bool { return !c.matches(d) })
-}
-
-// scan gives every document of the collection or group to f until it answers false.
-func (q *query) scan(tx *bolt.Tx, f func(*pb.Document) bool) error {
-	if !q.group {
-		_, err := scanCollection(tx, q.coll(), f)
-		return err
-	}
-	for c := range collectionsBelow(tx, q.database, q.parent) {
-		if c.id() != q.collection {
-			continue
-		}
-		if more, err := scanCollection(tx, c, f); !more || err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func scanCollection(tx *bolt.Tx, c collName, f func(*pb.Document) bool) (more bool, err error) {
-	prefix := collKey(c)
-	cur := bucket(tx, documentsBucket).Cursor()
-	for k, v := cur.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cur.Next() {
-		d, err := decodeDocument(c.doc(string(k[len(prefix):])), v)
-		if err != nil {
-			return false, err
-		}
-		if !f(d) {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// collectionsBelow lists the collections that hold documents, at any depth under a document or the root.
-func collectionsBelow(tx *bolt.Tx, database, parent string) func(yield func(collName) bool) {
-	return func(yield func(collName) bool) {
-		prefix := pathPrefix(database, parent)
-		cur := bucket(tx, documentsBucket).Cursor()
-		k, _ := cur.Seek(prefix)
-		for bytes.HasPrefix(k, prefix) {
-			path, length := readCollection(k)
-			if !yield(collName{database, path}) {
-				return
-			}
-			k, _ = cur.Seek(append(slices.Clone(k[:length-2]), 0, 1)) // behind the collection's own documents
-		}
-	}
-}
-
-// readCollection gives the path of a document key's collection and the length of its key.
-func readCollection(key []byte) (path string, length int) {
-	_, rest, _ := cutEncodedSegment(key) // the database
-	for {
-		seg, after, ok := cutEncodedSegment(rest)
-		if !ok {
-			return path, len(key) - len(rest) + 2
-		}
-		if path != "" {
-			path += "/"
-		}
-		path, rest = path+seg, after
-	}
+	missing := func(f fieldPath) bool { _, ok := getField(d.Fields, f); return !ok }
+	return !slices.ContainsFunc(q.present, missing) &&
+		!slices.ContainsFunc(q.filters, func(c filter) bool { return !c.matches(d) })
 }

@@ -26,7 +26,7 @@ func (o operator) inequality() bool { return o >= less }
 type filter struct {
 	field  fieldPath
 	op     operator
-	values [][]byte // encoded; one, but for in
+	values [][]byte // encoded; the alternatives of equal and in, else one. None: nothing matches
 }
 
 // maxIn is how many alternatives a query may have.
@@ -85,24 +85,35 @@ func parseFieldFilter(f *pb.StructuredQuery_FieldFilter) (filter, error) {
 	}
 	c := filter{field: path, op: op}
 	for _, v := range values {
-		if err := checkValue(v, 1, op == in); err != nil {
+		if err := checkValue(v, 1, false); err != nil {
 			return filter{}, invalid("where: %s: %s", path, message(err))
 		}
 		if _, ref := v.ValueType.(*pb.Value_ReferenceValue); path.isName() && !ref {
 			return filter{}, invalid("where: %s is compared with references only", nameField)
 		}
-		c.values = append(c.values, encode(nil, v))
+		// Null and NaN are found by unary filters only. As operands they match nothing, but that every value is unequal to
+		// NaN, NaN too.
+		switch enc := encode(nil, v); {
+		case bytes.Equal(enc, null):
+		case !bytes.Equal(enc, nan):
+			c.values = append(c.values, enc)
+		case op == notEqual:
+			c.values = [][]byte{null}
+		}
 	}
 	return c, nil
 }
+
+var (
+	null = encode(nil, &pb.Value{ValueType: &pb.Value_NullValue{}})
+	nan  = encode(nil, &pb.Value{ValueType: &pb.Value_DoubleValue{DoubleValue: math.NaN()}})
+)
 
 func parseUnaryFilter(f *pb.StructuredQuery_UnaryFilter) (filter, error) {
 	path, err := parseFieldPath(f.GetField().GetFieldPath())
 	if err != nil {
 		return filter{}, err
 	}
-	null := encode(nil, &pb.Value{ValueType: &pb.Value_NullValue{}})
-	nan := encode(nil, &pb.Value{ValueType: &pb.Value_DoubleValue{DoubleValue: math.NaN()}})
 	switch f.GetOp() {
 	case pb.StructuredQuery_UnaryFilter_IS_NULL:
 		return filter{path, equal, [][]byte{null}}, nil
@@ -116,25 +127,23 @@ func parseUnaryFilter(f *pb.StructuredQuery_UnaryFilter) (filter, error) {
 	return filter{}, unimplemented("where: operator %v is not part of the local Firestore", f.GetOp())
 }
 
-// matches compares a document's field. A missing field matches nothing, ranges hold within one type, and != is not true of null.
+// matches compares a document's field. A missing field matches nothing, ranges hold within one type and never for NaN, and
+// null is not even different from anything.
 func (c filter) matches(d *pb.Document) bool {
 	v, ok := encodeField(nil, d, c.field)
-	if !ok {
+	if !ok || len(c.values) == 0 {
 		return false
 	}
-	want := c.values[0]
 	switch c.op {
-	case equal:
-		return bytes.Equal(v, want)
-	case in:
+	case equal, in:
 		return slices.ContainsFunc(c.values, func(w []byte) bool { return bytes.Equal(v, w) })
 	case notEqual:
-		return v[0] != tagNull && !bytes.Equal(v, want)
+		return v[0] != tagNull && !bytes.Equal(v, c.values[0])
 	}
-	if v[0] != want[0] {
+	if v[0] != c.values[0][0] || bytes.Equal(v, nan) {
 		return false
 	}
-	cmp := bytes.Compare(v, want)
+	cmp := bytes.Compare(v, c.values[0])
 	switch c.op {
 	case less:
 		return cmp < 0

@@ -88,6 +88,17 @@ func (x composite) check() error {
 	return nil
 }
 
+// stored is the index as the file keeps it. Its entries end with the name in any case.
+func (x composite) stored() *index {
+	y := &index{Collection: x.Collection}
+	for _, f := range x.Fields {
+		if path, err := parseFieldPath(f.Path); err == nil && !path.isName() {
+			y.Fields = append(y.Fields, storedField{path, f.Order == descending})
+		}
+	}
+	return y
+}
+
 // need is the index that a query wants: equality fields in any order, then ordered fields with their directions, then the
 // direction of the document's name.
 type need struct {

@@ -21,6 +21,8 @@ type query struct {
 	offset     int
 	limit      int         // -1 = none
 	mask       []fieldPath // nil = whole documents
+	present    []fieldPath // must exist, for aggregations
+	plan       plan
 }
 
 type order struct {
@@ -63,10 +65,11 @@ func parseQuery(parent string, sq *pb.StructuredQuery) (*query, error) {
 	if err := q.parseOrders(sq.GetOrderBy()); err != nil {
 		return nil, err
 	}
-	if q.start, err = q.parseCursor("start_at", sq.GetStartAt()); err != nil {
+	given := len(sq.GetOrderBy())
+	if q.start, err = q.parseCursor("start_at", given, sq.GetStartAt()); err != nil {
 		return nil, err
 	}
-	if q.end, err = q.parseCursor("end_at", sq.GetEndAt()); err != nil {
+	if q.end, err = q.parseCursor("end_at", given, sq.GetEndAt()); err != nil {
 		return nil, err
 	}
 	return q, q.parseSelect(sq.GetSelect())
@@ -122,12 +125,13 @@ func (q *query) parseOrders(orders []*pb.StructuredQuery_Order) error {
 	return nil
 }
 
-func (q *query) parseCursor(what string, c *pb.Cursor) (*bound, error) {
+// parseCursor takes values for the orders that were given, not for those that are implied.
+func (q *query) parseCursor(what string, given int, c *pb.Cursor) (*bound, error) {
 	if c == nil {
 		return nil, nil
 	}
-	if len(c.GetValues()) > len(q.orders) {
-		return nil, invalid("%s: %d values for %d orders", what, len(c.GetValues()), len(q.orders))
+	if len(c.GetValues()) > given {
+		return nil, invalid("%s: %d values for %d orders", what, len(c.GetValues()), given)
 	}
 	b := &bound{before: c.GetBefore()}
 	for i, v := range c.GetValues() {

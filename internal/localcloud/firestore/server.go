@@ -34,7 +34,8 @@ type Server struct {
 	committer *committer
 	locks     *locks
 	txns      *transactions
-	indexes   *declared
+	declared  *declared
+	indexes   *indexSet
 }
 
 var _ pb.FirestoreServer = (*Server)(nil)
@@ -51,17 +52,20 @@ func Open(db *bolt.DB, o Options) (*Server, error) {
 	if o.IdleTransaction <= 0 {
 		o.IdleTransaction = 5 * time.Second
 	}
-	indexes, err := parseIndexes(o.Indexes)
+	decl, err := parseIndexes(o.Indexes)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{db: db, clock: &clock{now: o.Now}, locks: newLocks(), indexes: indexes}
+	s := &Server{db: db, clock: &clock{now: o.Now}, locks: newLocks(), declared: decl, indexes: &indexSet{}}
 	var boot int64
 	err = db.Update(func(tx *bolt.Tx) error {
 		if err := createBuckets(tx); err != nil {
 			return err
 		}
 		s.clock.load(tx)
+		if err := s.indexes.load(tx, decl); err != nil {
+			return err
+		}
 		boot, err = s.clock.tick(tx)
 		return err
 	})
@@ -70,7 +74,10 @@ func Open(db *bolt.DB, o Options) (*Server, error) {
 	}
 	s.clock.settled()
 	s.txns = newTransactions(s.locks, o.IdleTransaction, uint64(boot))
-	s.committer = newCommitter(db, s.clock.settled)
+	s.committer = newCommitter(db, func() {
+		s.clock.settled()
+		s.indexes.pending = nil
+	})
 	return s, nil
 }
 
@@ -81,7 +88,6 @@ func (s *Server) Register(r grpc.ServiceRegistrar) { pb.RegisterFirestoreServer(
 func (s *Server) Close() error {
 	s.locks.close(errStopping)
 	s.committer.close()
-	s.txns.close()
 	return nil
 }
 
@@ -101,7 +107,7 @@ type consistency struct {
 	readTime    bool
 }
 
-// read runs f on the view that the request asks for, after locking items if that is a read-write transaction. It gives
+// read runs f on the present, after locking items if the request belongs to a transaction. It gives
 // the id of a transaction that it started.
 func (s *Server) read(ctx context.Context, c consistency, items map[string]lockMode, f func(reading) error) ([]byte, error) {
 	if c.readTime {
@@ -132,9 +138,6 @@ func (s *Server) readInTransaction(ctx context.Context, id []byte, items map[str
 		return err
 	}
 	defer done()
-	if t.readOnly {
-		return t.readSnapshot(f)
-	}
 	if err := s.locks.acquire(ctx, t.owner, items); err != nil {
 		return err
 	}
@@ -144,15 +147,6 @@ func (s *Server) readInTransaction(ctx context.Context, id []byte, items map[str
 func (s *Server) view(f func(reading) error) error {
 	before := s.clock.beforeRead()
 	return internal(s.db.View(func(tx *bolt.Tx) error { return f(reading{tx, before}) }))
-}
-
-func (t *transaction) readSnapshot(f func(reading) error) error {
-	t.reading.Lock()
-	defer t.reading.Unlock()
-	if t.snapshot == nil {
-		return errOver
-	}
-	return internal(f(reading{t.snapshot, t.before}))
 }
 
 // internal gives an error of the data file a code.

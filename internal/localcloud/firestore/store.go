@@ -12,6 +12,8 @@ import (
 var (
 	rootBucket      = []byte("firestore")
 	documentsBucket = []byte("documents") // docKey → Document without name
+	entriesBucket   = []byte("entries")   // number of the index, collKey, encoded fields, id → id
+	indexesBucket   = []byte("indexes")   // number → index
 	metaBucket      = []byte("meta")
 	clockKey        = []byte("clock") // the last commit's time, µs, big endian
 )
@@ -21,7 +23,7 @@ func createBuckets(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range [][]byte{documentsBucket, metaBucket} {
+	for _, name := range [][]byte{documentsBucket, entriesBucket, indexesBucket, metaBucket} {
 		if _, err := root.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}

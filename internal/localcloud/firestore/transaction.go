@@ -7,7 +7,6 @@ import (
 	"time"
 
 	pb "cloud.google.com/go/firestore/apiv1/firestorepb"
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -24,19 +23,19 @@ type transactions struct {
 	n    uint64
 }
 
-// transaction is a read-write one with locks, or a read-only one with a snapshot. Its fields are guarded by
-// transactions.mu.
+// transaction holds locks on what it read, be it read-only or not: the file keeps no versions for a snapshot, and bbolt's
+// own snapshots stop its writers when the file grows. Its fields are guarded by transactions.mu.
 type transaction struct {
 	id       string
 	owner    *owner
 	readOnly bool
-	snapshot *bolt.Tx // of a read-only one; guarded by reading
-	before   int64    // clock.beforeRead of the snapshot
-	reading  sync.Mutex
 	busy     int  // calls that use it now
 	uses     int  // so that an old idle timer knows that it is old
 	ending   bool // a Commit or a Rollback is at work
 }
+
+// idSize is the length of an id: the boot, a number, the age, eight bytes each.
+const idSize = 24
 
 // graveTime is how long the id of an aborted transaction is remembered, so that its late Commit gets ABORTED and the
 // client runs it again.
@@ -48,9 +47,9 @@ func newTransactions(l *locks, idle time.Duration, boot uint64) *transactions {
 
 // begin registers a transaction; retry is the id of the attempt that it repeats, whose age it takes: who was aborted as
 // the younger one does not stay the youngest. The id carries the age, since clients roll back before they try again.
-func (ts *transactions) begin(retry []byte, snapshot *bolt.Tx, before int64) *transaction {
-	t := &transaction{owner: ts.locks.newOwner(), readOnly: snapshot != nil, snapshot: snapshot, before: before}
-	if len(retry) == 24 && binary.BigEndian.Uint64(retry) == ts.boot {
+func (ts *transactions) begin(retry []byte, readOnly bool) *transaction {
+	t := &transaction{owner: ts.locks.newOwner(), readOnly: readOnly}
+	if len(retry) == idSize && binary.BigEndian.Uint64(retry) == ts.boot {
 		t.owner.age = min(t.owner.age, binary.BigEndian.Uint64(retry[16:]))
 	}
 	ts.mu.Lock()
@@ -106,7 +105,6 @@ func (ts *transactions) abort(t *transaction) {
 	if ts.byID[t.id] != t {
 		return
 	}
-	t.closeSnapshot()
 	ts.locks.release(t.owner, status.Errorf(codes.Aborted, "the transaction was unused for %v and is rolled back; try again", ts.idle))
 	time.AfterFunc(graveTime, func() {
 		ts.mu.Lock()
@@ -140,32 +138,12 @@ func (ts *transactions) end(t *transaction) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	delete(ts.byID, t.id)
-	t.closeSnapshot()
 	ts.locks.release(t.owner, errOver)
 }
 
 var errOver = invalid("The referenced transaction has expired or is no longer valid.")
 
-func (t *transaction) closeSnapshot() {
-	t.reading.Lock()
-	defer t.reading.Unlock()
-	if t.snapshot != nil {
-		_ = t.snapshot.Rollback() // of a read: nothing can be lost
-		t.snapshot = nil
-	}
-}
-
-// close frees all snapshots: an open one would keep the file from closing.
-func (ts *transactions) close() {
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	for id, t := range ts.byID {
-		delete(ts.byID, id)
-		t.closeSnapshot()
-	}
-}
-
-// BeginTransaction starts a transaction. Read-only ones see one snapshot and lock nothing.
+// BeginTransaction starts a transaction.
 func (s *Server) BeginTransaction(_ context.Context, req *pb.BeginTransactionRequest) (*pb.BeginTransactionResponse, error) {
 	if err := checkDatabase(req.GetDatabase()); err != nil {
 		return nil, err
@@ -182,15 +160,7 @@ func (s *Server) begin(o *pb.TransactionOptions) (*transaction, error) {
 	if ro.GetReadTime() != nil {
 		return nil, errNoHistory
 	}
-	if ro == nil {
-		return s.txns.begin(o.GetReadWrite().GetRetryTransaction(), nil, 0), nil
-	}
-	before := s.clock.beforeRead()
-	snapshot, err := s.db.Begin(false)
-	if err != nil {
-		return nil, status.Errorf(codes.Internal, "read the data file: %v", err)
-	}
-	return s.txns.begin(nil, snapshot, before), nil
+	return s.txns.begin(o.GetReadWrite().GetRetryTransaction(), ro != nil), nil
 }
 
 // Rollback ends a transaction. One that is over already is no error: a client rolls back after every failure. One that
@@ -198,6 +168,9 @@ func (s *Server) begin(o *pb.TransactionOptions) (*transaction, error) {
 func (s *Server) Rollback(_ context.Context, req *pb.RollbackRequest) (*emptypb.Empty, error) {
 	if err := checkDatabase(req.GetDatabase()); err != nil {
 		return nil, err
+	}
+	if len(req.GetTransaction()) != idSize {
+		return nil, invalid("Invalid transaction.")
 	}
 	s.txns.rollback(req.GetTransaction())
 	return &emptypb.Empty{}, nil

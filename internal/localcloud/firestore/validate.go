@@ -23,21 +23,18 @@ func checkFields(fields map[string]*pb.Value) error {
 		if err := checkValue(v, 1, false); err != nil {
 			return invalid("field %q: %s", shorten(name), message(err))
 		}
-		if n := valueSize(v); n > maxFieldValue {
-			return invalid("field %q: value of %d bytes, at most %d are allowed", shorten(name), n, maxFieldValue)
-		}
 	}
 	return nil
 }
 
 func checkValue(v *pb.Value, depth int, inArray bool) error {
-	if depth > maxDepth {
-		return invalid("nested deeper than %d", maxDepth)
-	}
 	switch x := v.GetValueType().(type) {
-	case *pb.Value_NullValue, *pb.Value_BooleanValue, *pb.Value_IntegerValue, *pb.Value_DoubleValue,
-		*pb.Value_StringValue, *pb.Value_BytesValue:
+	case *pb.Value_NullValue, *pb.Value_BooleanValue, *pb.Value_IntegerValue, *pb.Value_DoubleValue:
 		return nil
+	case *pb.Value_StringValue:
+		return checkLength(len(x.StringValue))
+	case *pb.Value_BytesValue:
+		return checkLength(len(x.BytesValue))
 	case *pb.Value_TimestampValue:
 		if err := x.TimestampValue.CheckValid(); err != nil {
 			return invalid("timestamp: %v", err)
@@ -53,19 +50,38 @@ func checkValue(v *pb.Value, depth int, inArray bool) error {
 		if inArray {
 			return invalid("an array directly inside an array is not allowed")
 		}
-		for _, e := range x.ArrayValue.GetValues() {
-			if err := checkValue(e, depth+1, true); err != nil {
-				return err
-			}
-		}
-		return nil
+		return checkArray(x.ArrayValue.GetValues(), depth)
 	case *pb.Value_MapValue:
 		return checkMap(x.MapValue.GetFields(), depth)
 	}
 	return invalid("value without a type that a document can hold")
 }
 
+func checkLength(n int) error {
+	if n > maxFieldValue {
+		return invalid("value of %d bytes, at most %d are allowed", n, maxFieldValue)
+	}
+	return nil
+}
+
+func checkArray(values []*pb.Value, depth int) error {
+	if depth > maxDepth {
+		return errTooDeep
+	}
+	for _, e := range values {
+		if err := checkValue(e, depth+1, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errTooDeep = invalid("maps and arrays are nested deeper than %d", maxDepth)
+
 func checkMap(fields map[string]*pb.Value, depth int) error {
+	if depth > maxDepth {
+		return errTooDeep
+	}
 	for name, e := range fields {
 		if err := checkFieldName(name); err != nil {
 			return err
@@ -135,6 +151,9 @@ func checkWrite(database string, w *pb.Write) (docName, error) {
 		if err := p.UpdateTime.CheckValid(); err != nil {
 			return docName{}, invalid("current_document.update_time: %v", err)
 		}
+		if p.UpdateTime.GetNanos()%1000 != 0 {
+			return docName{}, invalid("current_document.update_time: %v has more than microseconds", p.UpdateTime.AsTime())
+		}
 	}
 	switch op := w.GetOperation().(type) {
 	case *pb.Write_Delete:
@@ -156,6 +175,9 @@ func checkWrite(database string, w *pb.Write) (docName, error) {
 		return n, checkTransforms(w.UpdateTransforms)
 	case *pb.Write_Transform:
 		n, err := parseDocIn(database, op.Transform.GetDocument())
+		if err == nil && len(op.Transform.GetFieldTransforms()) == 0 {
+			err = invalid("transform: field_transforms must not be empty")
+		}
 		if err != nil {
 			return n, err
 		}

@@ -49,7 +49,7 @@ func (c *changes) apply(n docName, w *pb.Write) (*pb.WriteResult, error) {
 	}
 	if _, ok := w.Operation.(*pb.Write_Delete); ok {
 		ch.after = nil
-		return &pb.WriteResult{UpdateTime: c.time}, nil
+		return &pb.WriteResult{}, nil
 	}
 	fields, results := c.updated(ch.after, w)
 	if ch.after == nil || !sameFields(ch.after.Fields, fields) {
@@ -116,20 +116,6 @@ func checkPrecondition(n docName, doc *pb.Document, p *pb.Precondition) error {
 		if got := doc.UpdateTime.AsTime(); !got.Equal(want.UpdateTime.AsTime()) {
 			return status.Errorf(codes.FailedPrecondition, "The stored version (%d) does not match the required base version (%d): %s",
 				got.UnixMicro(), want.UpdateTime.AsTime().UnixMicro(), n)
-		}
-	}
-	return nil
-}
-
-// store writes what changed.
-func (c *changes) store() error {
-	for _, n := range c.order {
-		ch := c.docs[n]
-		if ch.before == ch.after {
-			continue
-		}
-		if err := put(c.tx, n, ch.after); err != nil {
-			return err
 		}
 	}
 	return nil
