@@ -6,7 +6,7 @@ const ModeEach = "each"
 // Batch is how a model is scored over files.
 type Batch struct {
 	Uploads     *Uploads   `yaml:"uploads" json:"uploads,omitempty" doc:"Files that start a run when they are uploaded to the inbox."`
-	Schedules   []Schedule `yaml:"schedules" json:"schedules,omitempty" doc:"Times at which a run starts."`
+	Schedules   []Schedule `yaml:"schedules" json:"schedules,omitzero" doc:"Times at which a run starts."`
 	MaxRejected Rejects    `yaml:"max_rejected" json:"max_rejected" default:"0" doc:"How many rows may be rejected before the run fails: a percentage of all rows in quotes or not (5%), or a number of rows."`
 	ShardBytes  Bytes      `yaml:"shard_size" json:"shard_size" default:"64MiB" doc:"Size of the part of a dataset that one task scores."`
 	Parallelism int        `yaml:"parallelism" json:"parallelism" default:"8" doc:"Most tasks of a run at once."`

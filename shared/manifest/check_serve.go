@@ -23,7 +23,7 @@ func (r *report) batch(b *Batch) {
 		r.add("batch", finding{code: "missing", what: "has neither uploads nor schedules, so nothing ever starts it", want: "add uploads: {prefix: <name>/} or schedules"})
 	}
 	if b.Uploads != nil && compiled[PrefixPattern].MatchString(b.Uploads.Prefix) {
-		r.objectName("batch.uploads.prefix", strings.TrimSuffix(b.Uploads.Prefix, "/"))
+		r.objectName("batch.uploads.prefix", b.Uploads.Prefix, b.Uploads.Prefix)
 	}
 	names := map[string]bool{}
 	for i := range b.Schedules {
@@ -36,9 +36,9 @@ func (r *report) batch(b *Batch) {
 	}
 }
 
-// objectName reports what Cloud Storage or a copy in a folder would trip over.
-func (r *report) objectName(at, name string) {
-	for _, part := range strings.Split(name, "/") {
+// objectName reports what Cloud Storage or a copy in a folder would trip over. plain is the name without placeholders.
+func (r *report) objectName(at, name, plain string) {
+	for _, part := range strings.Split(strings.TrimSuffix(plain, "/"), "/") {
 		if part == "" || part == "." || part == ".." {
 			r.add(at, finding{"value", quote(name), "has the part " + quote(part), "write names between single slashes"})
 			return
@@ -89,7 +89,7 @@ func (r *report) dataset(at, name string) {
 	case slices.ContainsFunc([]byte(plain), func(c byte) bool { return c < ' ' || c == 0x7f || c == '\\' }):
 		r.add(at, finding{"value", quote(name), "has a control character or a backslash", "write names between slashes"})
 	default:
-		r.objectName(at, strings.TrimSuffix(plain, "/"))
+		r.objectName(at, name, plain)
 	}
 }
 

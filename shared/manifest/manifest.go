@@ -29,7 +29,7 @@ type Manifest struct {
 	Inputs      []Input   `yaml:"inputs" json:"inputs" required:"true" doc:"What callers send and files carry, in any order."`
 	Features    []Feature `yaml:"features" json:"features" required:"true" doc:"What the model sees, in training order: the name of an input, or a name and an expression over inputs."`
 	Outputs     []Output  `yaml:"outputs" json:"outputs" required:"true" doc:"What the model answers. Outputs without labels take the engine's columns in order."`
-	IDColumns   []string  `yaml:"id_columns" json:"id_columns,omitempty" doc:"Columns of the input file that are carried through to the predictions."`
+	IDColumns   []string  `yaml:"id_columns" json:"id_columns,omitzero" doc:"Columns of the input file that are carried through to the predictions."`
 	Parity      *Parity   `yaml:"parity" json:"parity,omitempty" doc:"How exactly the parity rows must be met; leave out for the engine's own exactness."`
 	Realtime    *Realtime `yaml:"realtime" json:"realtime,omitempty" doc:"The HTTPS function."`
 	Batch       *Batch    `yaml:"batch" json:"batch,omitempty" doc:"Batch scoring."`
@@ -62,11 +62,11 @@ const (
 type Input struct {
 	Name        string   `yaml:"name" json:"name" required:"true" doc:"The key in requests and the header in files."`
 	Type        Type     `yaml:"type" json:"type" required:"true" doc:"What the values are."`
-	Values      []Value  `yaml:"values" json:"values,omitempty" doc:"categorical: every value in training order; text or numbers, not both."`
-	Layouts     []string `yaml:"layouts" json:"layouts,omitempty" doc:"timestamp: accepted notations, the first that fits wins: rfc3339, unix (seconds), or a Go layout such as 2006-01-02 15:04."`
+	Values      []Value  `yaml:"values" json:"values,omitzero" doc:"categorical: every value in training order; text or numbers, not both."`
+	Layouts     []string `yaml:"layouts" json:"layouts,omitzero" doc:"timestamp: accepted notations, the first that fits wins: rfc3339, unix (seconds), or a Go layout such as 2006-01-02 15:04."`
 	Nullable    bool     `yaml:"nullable" json:"nullable,omitempty" doc:"The value may be missing; the model then sees it as missing."`
 	Default     *Value   `yaml:"default" json:"default,omitempty" doc:"Stands in for a key that a request leaves out, and for an empty field of a file unless the input is nullable."`
-	NullStrings []string `yaml:"null_strings" json:"null_strings,omitempty" doc:"Texts that mean null in files. Left out: the empty field."`
+	NullStrings []string `yaml:"null_strings" json:"null_strings,omitzero" doc:"Texts that mean null in files. Left out: the empty field."`
 	Min         *float64 `yaml:"min" json:"min,omitempty" doc:"number, integer: smallest accepted value."`
 	Max         *float64 `yaml:"max" json:"max,omitempty" doc:"number, integer: largest accepted value."`
 	Unit        string   `yaml:"unit" json:"unit,omitempty" doc:"The unit, for people."`
@@ -87,7 +87,7 @@ type Output struct {
 	Name        string   `yaml:"name" json:"name" required:"true" doc:"The key in answers and the header in files."`
 	Min         *float64 `yaml:"min" json:"min,omitempty" doc:"Smaller predictions are raised to it."`
 	Max         *float64 `yaml:"max" json:"max,omitempty" doc:"Larger predictions are lowered to it."`
-	Labels      []string `yaml:"labels" json:"labels,omitempty" doc:"Class names in training order. An output with labels takes no engine column: it names the class."`
+	Labels      []string `yaml:"labels" json:"labels,omitzero" doc:"Class names in training order. An output with labels takes no engine column: it names the class."`
 	Threshold   *float64 `yaml:"threshold" json:"threshold,omitempty" doc:"Two labels: from this probability on it is the second. Left out: 0.5."`
 	Unit        string   `yaml:"unit" json:"unit,omitempty" doc:"The unit, for people."`
 	Description string   `yaml:"description" json:"description,omitempty" doc:"What it is, for people."`
@@ -100,7 +100,7 @@ type Parity struct {
 
 // Realtime is the HTTPS function of a model.
 type Realtime struct {
-	Invokers    []string `yaml:"invokers" json:"invokers,omitempty" doc:"Who may call: serviceAccount:…, user:…, group:… or principal:…. Never allUsers."`
+	Invokers    []string `yaml:"invokers" json:"invokers,omitzero" doc:"Who may call: serviceAccount:…, user:…, group:… or principal:…. Never allUsers."`
 	Memory      string   `yaml:"memory" json:"memory" default:"256Mi" doc:"Memory of an instance."`
 	CPU         string   `yaml:"cpu" json:"cpu" default:"1" doc:"CPUs of an instance, in quotes."`
 	Concurrency int      `yaml:"concurrency" json:"concurrency" default:"80" doc:"Requests at once in an instance. More than one needs a whole CPU."`

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/millrace-ml/millrace/shared/fault"
 )
@@ -170,7 +171,7 @@ func quoteAll(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
 		quoted[i] = w
-		if strings.ContainsFunc(w, func(r rune) bool { return r < '0' || r > 'z' }) {
+		if !strings.ContainsFunc(w, unicode.IsLetter) {
 			quoted[i] = quote(w)
 		}
 	}

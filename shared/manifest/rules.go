@@ -1,8 +1,10 @@
 package manifest
 
 import (
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -130,6 +132,9 @@ func RuleOf(key string) (Rule, bool) {
 	r, ok := rules[key]
 	return r, ok
 }
+
+// RuleKeys are the keys that have a rule.
+func RuleKeys() []string { return slices.Sorted(maps.Keys(rules)) }
 
 var compiled = func() map[string]*regexp.Regexp {
 	all := map[string]*regexp.Regexp{}

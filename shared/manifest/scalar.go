@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // scalar is a text, number or truth value of the file.
@@ -24,6 +25,9 @@ var plainNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-
 func scalarOf(n ast.Node) (scalar, bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
+		if n.Token.Type == token.StringType && plainNumber.MatchString(n.Value) {
+			return scalar{kind: Numeric, text: n.Value}, true // 1e-9: the library wants a point in it, YAML 1.2 does not
+		}
 		return scalar{kind: Text, text: n.Value}, true
 	case *ast.LiteralNode:
 		return scalar{kind: Text, text: n.Value.Value}, true
