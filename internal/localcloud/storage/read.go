@@ -65,7 +65,8 @@ func (s *Server) serveDecompressed(w http.ResponseWriter, r *http.Request, conte
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if _, err := io.Copy(w, z); err != nil { //nolint:gosec // the caller's own object, streamed at constant memory
+	_ = http.NewResponseController(w).Flush() // else net/http adds the length of a short body
+	if _, err := io.Copy(w, z); err != nil {  //nolint:gosec // the caller's own object, streamed at constant memory
 		s.brokenAnswer(r, err)
 	}
 	return nil

@@ -19,9 +19,10 @@ import (
 // server is a running server of a test, with the pieces that tests look into.
 type server struct {
 	*storage.Server
-	db  *bolt.DB
-	dir string
-	url string
+	db      *bolt.DB
+	dir     string
+	url     string
+	options storage.Options
 }
 
 // start serves a new data folder without fsync; tests that kill use processes instead.
@@ -43,7 +44,7 @@ func startIn(t testing.TB, dir string, o storage.Options) *server {
 		t.Fatal(err)
 	}
 	h := httptest.NewServer(s.Handler())
-	srv := &server{Server: s, db: db, dir: dir, url: h.URL}
+	srv := &server{Server: s, db: db, dir: dir, url: h.URL, options: o}
 	t.Cleanup(func() {
 		h.Close()
 		if err := s.Close(); err != nil {
