@@ -151,6 +151,14 @@ func (s *Server) storageLayout(w http.ResponseWriter, r *http.Request, c call) e
 	})
 }
 
+// foldersList answers that a bucket has no folder resources, which is always so here.
+func (s *Server) foldersList(w http.ResponseWriter, r *http.Request, c call) error {
+	if err := s.view(func(t *txn) error { _, err := t.bucket(c.bucket); return err }); err != nil {
+		return err
+	}
+	return answer(w, r, map[string]any{"kind": "storage#folders"})
+}
+
 func (s *Server) bucketsUpdate(w http.ResponseWriter, r *http.Request, c call) error {
 	fields, err := readFields(w, r)
 	if err != nil {

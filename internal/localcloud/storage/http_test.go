@@ -133,7 +133,7 @@ func TestWhatIsGivenUpIsNamed(t *testing.T) {
 		"holds":              {"PATCH", "/storage/v1/b/box/o/o", `{"temporaryHold":true}`, "", "holds"},
 		"versions":           {"PATCH", "/storage/v1/b/box", `{"versioning":{"enabled":true}}`, "", "versioning"},
 		"lifecycle":          {"POST", "/storage/v1/b", `{"name":"other","lifecycle":{"rule":[{}]}}`, "", "lifecycle"},
-		"folders":            {"GET", "/storage/v1/b/box/folders", "", "", "folders"},
+		"folders":            {"POST", "/storage/v1/b/box/managedFolders", "", "", "folders"},
 		"other events":       {"POST", "/storage/v1/b/box/notificationConfigs", `{"topic":"//pubsub.googleapis.com/projects/p/topics/t","payload_format":"NONE","event_types":["OBJECT_DELETE"]}`, "", "OBJECT_DELETE"},
 		"events of all kind": {"POST", "/storage/v1/b/box/notificationConfigs", `{"topic":"//pubsub.googleapis.com/projects/p/topics/t","payload_format":"NONE"}`, "", "event_types"},
 		"compose that eats":  {"POST", "/storage/v1/b/box/o/p/compose", `{"deleteSourceObjects":true,"sourceObjects":[{"name":"o"}]}`, "", "deleteSourceObjects"},

@@ -148,6 +148,10 @@ func routeJSON(r *http.Request, c call, seg []string) call {
 	case "iam":
 		return given("IAM policies")
 	case "folders", "managedFolders":
+		if len(seg) == 2 && r.Method == http.MethodGet { // gcloud asks before it removes a bucket; there are none
+			c.name = "folders.list"
+			return on(r, c, methods{http.MethodGet: (*Server).foldersList})
+		}
 		return given("folders")
 	case "anywhereCaches":
 		return given("anywhere caches")
