@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -261,5 +260,3 @@ func (c *compilation) code(n ast.Node, cat, literal value) (value, error) {
 func whole(v value) (float64, bool) {
 	return v.number, v.constant && v.kind == number && v.number == math.Floor(v.number) && math.Abs(v.number) <= maxExact
 }
-
-func quoteNode(n ast.Node) string { return strconv.Quote(n.String()) }

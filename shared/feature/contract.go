@@ -1,13 +1,3 @@
-// Package feature is the contract between what callers send and what a model sees: it takes instances of a request or
-// column blocks of a file, reports every problem by its place, and makes the model's matrix. Requests and files go
-// through the same code, so the same values give the same bits in both.
-//
-// It knows no wire format and no file format: protocol and table/* hand it values and text.
-//
-// # Values
-//
-// A null is NaN in every column. A timestamp is the wall clock as written, in seconds: 17:00+02:00 is hour 17. A
-// categorical is its place in the manifest's values, from 0. A boolean is 0 or 1.
 package feature
 
 import (

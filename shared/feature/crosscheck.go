@@ -1,6 +1,7 @@
 package feature
 
 import (
+	"strings"
 	"time"
 
 	"github.com/expr-lang/expr/ast"
@@ -77,7 +78,7 @@ func (asFloats) Visit(node *ast.Node) {
 		}
 	case *ast.CallNode:
 		if callee, ok := n.Callee.(*ast.IdentifierNode); ok {
-			callee.Value = hidden + callee.Value
+			callee.Value = hidden + strings.TrimPrefix(callee.Value, hidden) // chains of comparisons hold a part twice
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package feature
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -190,5 +189,3 @@ func (in *input) expectCategory(got string) string {
 	}
 	return in.expected
 }
-
-var errLayout = errors.New("is no layout")

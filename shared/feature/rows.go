@@ -2,6 +2,7 @@ package feature
 
 import (
 	"math"
+	"strconv"
 
 	"github.com/millrace-ml/millrace/shared/manifest"
 )
@@ -79,7 +80,7 @@ func (r *Rows) mark(row, input int) {
 	}
 }
 
-// SetNumber sets a number; token is its text as sent, for a problem's Got. NaN is null.
+// SetNumber sets a number; token is its text as sent, for a problem's Got, nil if it was not sent as text. NaN is null.
 func (r *Rows) SetNumber(row, input int, v float64, token []byte) {
 	r.mark(row, input)
 	in := &r.c.inputs[input]
@@ -88,25 +89,31 @@ func (r *Rows) SetNumber(row, input int, v float64, token []byte) {
 		return
 	}
 	if math.IsNaN(v) {
+		if len(token) == 0 {
+			token = nanWord
+		}
 		r.null(row, input, token)
 		return
 	}
-	var code string
+	set, code := v, ""
 	switch in.kind {
 	case manifest.Number, manifest.Integer:
 		code = in.checkNumber(v, token)
 	case manifest.Categorical:
-		v, code = in.numberCode(v)
+		set, code = in.numberCode(v)
 	case manifest.Timestamp:
-		v, code = in.unixTime(v)
+		set, code = in.unixTime(v)
 	default:
 		code = CodeType
 	}
-	if code != "" {
-		r.problem(row, input, code, token, false)
+	if code == "" {
+		r.cols[input][row] = set
 		return
 	}
-	r.cols[input][row] = v
+	if len(token) == 0 { // the number came in binary
+		token = strconv.AppendFloat(nil, v, 'g', -1, 64)
+	}
+	r.problem(row, input, code, token, false)
 }
 
 // SetString sets a text: a category or a timestamp.
@@ -147,7 +154,7 @@ func (r *Rows) SetNull(row, input int) {
 	r.null(row, input, nullWord)
 }
 
-var nullWord = []byte("null")
+var nullWord, nanWord = []byte("null"), []byte("NaN")
 
 func (r *Rows) null(row, input int, got []byte) {
 	if !r.c.inputs[input].nullable {

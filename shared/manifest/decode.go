@@ -6,9 +6,9 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // maxFile is the largest manifest, and maxDepth the deepest: both far from any real one.
@@ -42,7 +42,11 @@ func parseYAML(data []byte) (ast.Node, finding, position) {
 	syntax := func(what, want string) finding { return finding{code: "syntax", what: what, want: want} }
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey()) // duplicates are ours to report
 	if err != nil {
-		var at yaml.Error
+		var at interface { // what the library's errors have
+			error
+			GetToken() *token.Token
+			GetMessage() string
+		}
 		if errors.As(err, &at) && at.GetToken() != nil {
 			return nil, syntax(at.GetMessage(), ""), tokenPosition(at.GetToken().Position.Line, at.GetToken().Position.Column)
 		}
