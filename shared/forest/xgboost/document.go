@@ -62,7 +62,6 @@ func newDecoder(lex lexer) *decoder {
 		{"categories_sizes", ints(func(t *rawTree) *[]int32 { return &t.categorySizes })},
 		{"default_left", ints(func(t *rawTree) *[]int32 { return &t.defaultLeft })},
 		{"id", nil},
-		{"leaf_child_counts", nil},
 		{"leaf_weights", floats(func(t *rawTree) *[]float32 { return &t.leafWeights })},
 		{"left_children", ints(func(t *rawTree) *[]int32 { return &t.left })},
 		{"loss_changes", nil},

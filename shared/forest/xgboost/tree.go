@@ -6,7 +6,7 @@ import (
 	"github.com/millrace-ml/millrace/shared/forest"
 )
 
-// leafSize is the number of values in a leaf; 0 and "" are old ways to write 1, and nonsense is found by tree.
+// leafSize is the number of values in a leaf; 0 is the old way to write 1, and nonsense is found by checkCounts.
 func (r *rawTree) leafSize() int {
 	n, err := whole("size_leaf_vector", r.param.leafSize)
 	if err != nil || n == 0 {
@@ -22,7 +22,7 @@ func (r *rawTree) tree(doc *document, c *forest.Config) (*forest.Tree, error) {
 	}
 	t := &forest.Tree{Nodes: make([]forest.Node, len(r.left))}
 	var err error
-	if t.Deleted, err = r.deleted(); err != nil {
+	if t.Deleted, err = whole("tree_param.num_deleted", r.param.numDeleted); err != nil {
 		return nil, err
 	}
 	for i := range t.Nodes {
@@ -59,15 +59,14 @@ func (r *rawTree) checkCounts(c *forest.Config) error {
 	for _, a := range [...]struct {
 		name string
 		len  int
-		need bool
 	}{
-		{"right_children", len(r.right), true},
-		{"split_indices", len(r.feature), true},
-		{"split_conditions", len(r.conditions), true},
-		{"default_left", len(r.defaultLeft), true},
-		{"split_type", len(r.splitType), len(r.splitType) > 0 || len(r.categoryNodes) > 0}, // not in the oldest files
+		{"right_children", len(r.right)},
+		{"split_indices", len(r.feature)},
+		{"split_conditions", len(r.conditions)},
+		{"default_left", len(r.defaultLeft)},
+		{"split_type", len(r.splitType)},
 	} {
-		if a.need && a.len != n {
+		if a.len != n {
 			return fmt.Errorf("%s has %d entries for %d nodes", a.name, a.len, n)
 		}
 	}
@@ -75,24 +74,14 @@ func (r *rawTree) checkCounts(c *forest.Config) error {
 	if c.Vectors {
 		width = len(c.Base)
 	}
-	if r.param.leafSize != "" {
-		if _, err := whole("tree_param.size_leaf_vector", r.param.leafSize); err != nil {
-			return err
-		}
+	if _, err := whole("tree_param.size_leaf_vector", r.param.leafSize); err != nil {
+		return err
 	}
 	if r.leafSize() != width {
 		return fmt.Errorf("tree_param.size_leaf_vector is %d, expected %d: all trees of a model have leaves of one kind, of one value per output",
 			r.leafSize(), width)
 	}
 	return nil
-}
-
-// deleted is the number of nodes that pruning left behind; the oldest files do not count them.
-func (r *rawTree) deleted() (int, error) {
-	if r.param.numDeleted == "" {
-		return 0, nil
-	}
-	return whole("tree_param.num_deleted", r.param.numDeleted)
 }
 
 func (r *rawTree) node(i int, n *forest.Node, vectors bool) error {
@@ -114,13 +103,11 @@ func (r *rawTree) node(i int, n *forest.Node, vectors bool) error {
 	default:
 		return fmt.Errorf("default_left is %d, expected 0 or 1", r.defaultLeft[i])
 	}
-	if len(r.splitType) > 0 {
-		switch r.splitType[i] {
-		case 0, 1:
-			n.Categorical = r.splitType[i] == 1
-		default:
-			return fmt.Errorf("split_type is %d, expected 0 or 1", r.splitType[i])
-		}
+	switch r.splitType[i] {
+	case 0, 1:
+		n.Categorical = r.splitType[i] == 1
+	default:
+		return fmt.Errorf("split_type is %d, expected 0 or 1", r.splitType[i])
 	}
 	return nil
 }
