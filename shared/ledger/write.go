@@ -106,7 +106,7 @@ func (l *Ledger) Update(ctx context.Context, prev *Run, cause string, change fun
 		case rerr != nil:
 			err = rerr
 		case current == nil:
-			return nil, fault.New(fault.NotFound, werr, "the record of run %s is gone", next.ID)
+			return nil, fault.New(fault.Unavailable, werr, "the record of run %s is gone", next.ID)
 		case current.Writer == next.Writer:
 			return current, nil
 		case !current.UpdatedAt.Equal(prev.UpdatedAt):
