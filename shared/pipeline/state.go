@@ -19,13 +19,13 @@ import (
 
 // JobState is what Vertex knows of a job.
 type JobState struct {
-	Name  string            `json:"name"`
-	State string            `json:"state"` // SUCCEEDED, FAILED, …: Vertex' name without PIPELINE_STATE_
-	Error string            `json:"error,omitempty"`
-	Start time.Time         `json:"start,omitzero"`
-	End   time.Time         `json:"end,omitzero"`
-	Label map[string]string `json:"labels,omitempty"`
-	Tasks []TaskState       `json:"tasks,omitempty"`
+	Name   string            `json:"name"`
+	State  string            `json:"state"` // SUCCEEDED, FAILED, …: Vertex' name without PIPELINE_STATE_
+	Error  string            `json:"error,omitempty"`
+	Start  time.Time         `json:"start,omitzero"`
+	End    time.Time         `json:"end,omitzero"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Tasks  []TaskState       `json:"tasks,omitempty"`
 }
 
 // Over says whether the job's state is final.
@@ -53,7 +53,7 @@ func State(ctx context.Context, client *aiplatform.PipelineClient, name string) 
 	}
 	out := &JobState{
 		Name: job.GetName(), State: strings.TrimPrefix(job.GetState().String(), "PIPELINE_STATE_"), Error: errorText(job.GetError()),
-		Start: instant(job.GetStartTime()), End: instant(job.GetEndTime()), Label: job.GetLabels(),
+		Start: instant(job.GetStartTime()), End: instant(job.GetEndTime()), Labels: job.GetLabels(),
 	}
 	details := job.GetJobDetail().GetTaskDetails()
 	byID := map[int64]*aiplatformpb.PipelineTaskDetail{}

@@ -44,7 +44,7 @@ func writeObject(ctx context.Context, client *storage.Client, bucket, object, co
 	w := client.Bucket(bucket).Object(object).If(cond).NewWriter(ctx)
 	w.ContentType = contentType
 	if len(data) < smallObject {
-		w.ChunkSize = 0 // one request instead of a session
+		w.ChunkSize = smallObject // one request, and less memory. Not 0: the client never repeats such an upload.
 	}
 	if _, err := w.Write(data); err != nil {
 		cancel() // makes Close give up the upload

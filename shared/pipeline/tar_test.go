@@ -166,9 +166,13 @@ func archive(t *testing.T, headers ...*tar.Header) []byte {
 	return b.Bytes()
 }
 
+func tarFile(name string) *tar.Header {
+	return &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: 1}
+}
+
 func TestUntarRefuses(t *testing.T) {
 	t.Parallel()
-	file := func(name string) *tar.Header { return &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: 1} }
+	file := tarFile
 	many := make([]*tar.Header, maxFolderFiles+1)
 	for i := range many {
 		many[i] = &tar.Header{Name: itoa(i), Typeflag: tar.TypeReg}
