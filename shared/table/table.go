@@ -2,6 +2,8 @@
 // nothing of types or meaning (that is shared/feature) and reads no format itself (the packages below it do).
 package table
 
+import "strings"
+
 // Block is a few thousand rows, column by column. It is reused: Next overwrites it, so keep nothing that points into it.
 type Block struct {
 	Rows    int      // complete rows, equal in all columns
@@ -34,6 +36,17 @@ func (c *Column) Append(text []byte) {
 	c.Ends = append(c.Ends, uint32(len(c.Data)))
 }
 
+// Truncate drops all fields but the first n.
+func (c *Column) Truncate(n int) {
+	n = min(n, len(c.Ends))
+	c.Ends = c.Ends[:n]
+	if n == 0 {
+		c.Data = c.Data[:0]
+		return
+	}
+	c.Data = c.Data[:c.Ends[n-1]]
+}
+
 // BadRow is a row that could not be split into fields, with its text shortened and the reason in words for its owner.
 type BadRow struct {
 	Row    int64
@@ -60,4 +73,17 @@ func (b *Block) Reset(header []string) {
 		c := &b.Columns[i]
 		c.Name, c.Data, c.Ends = header[i], c.Data[:0], c.Ends[:0]
 	}
+}
+
+// ShortRunes is the longest value that a report of a bad row quotes.
+const ShortRunes = 80
+
+// Short is text as a report may quote it: valid UTF-8 of at most ShortRunes characters, cut with an ellipsis.
+func Short(text []byte) string {
+	cut := text[:min(len(text), 4*ShortRunes)] // no character has more than four bytes
+	runes := []rune(strings.ToValidUTF8(string(cut), "\uFFFD"))
+	if len(cut) == len(text) && len(runes) <= ShortRunes {
+		return string(runes)
+	}
+	return string(runes[:min(len(runes), ShortRunes-1)]) + "…"
 }

@@ -1,6 +1,9 @@
 package table
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestColumn(t *testing.T) {
 	t.Parallel()
@@ -42,5 +45,26 @@ func TestResetKeepsMemory(t *testing.T) { // not parallel: AllocsPerRun counts t
 	b.Reset(header)
 	if len(b.Columns) != 3 || b.Columns[2].Name != "c" {
 		t.Errorf("after Reset to three columns the block is %+v", b.Columns)
+	}
+}
+
+func TestShort(t *testing.T) {
+	t.Parallel()
+	euros := strings.Repeat("€", 200)
+	for name, tc := range map[string]struct{ in, want string }{
+		"short text as it is":          {"abc", "abc"},
+		"empty":                        {"", ""},
+		"exactly the limit":            {strings.Repeat("x", 80), strings.Repeat("x", 80)},
+		"one over the limit":           {strings.Repeat("x", 81), strings.Repeat("x", 79) + "…"},
+		"cut between characters":       {euros, strings.Repeat("€", 79) + "…"},
+		"invalid UTF-8 is replaced":    {"caf\xe9", "caf\uFFFD"},
+		"multi-byte text at the limit": {strings.Repeat("€", 80), strings.Repeat("€", 80)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := Short([]byte(tc.in)); got != tc.want {
+				t.Errorf("Short = %q, want %q", got, tc.want)
+			}
+		})
 	}
 }
