@@ -1,6 +1,7 @@
 package firestore_test
 
 import (
+	"context"
 	"net"
 	"path/filepath"
 	"testing"
@@ -50,11 +51,21 @@ func host(t *testing.T, o firestore.Options, grpcOptions ...grpc.ServerOption) (
 	return l.Addr().String()
 }
 
+// owner is the token with which the clients call what FIRESTORE_EMULATOR_HOST names; the emulator asks for it.
+type owner struct{}
+
+func (owner) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer owner"}, nil
+}
+
+func (owner) RequireTransportSecurity() bool { return false }
+
 func dial(t *testing.T, addr string) *client.Client {
 	t.Helper()
 	c, err := client.NewClient(t.Context(), "local",
 		option.WithEndpoint(addr), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
+		option.WithGRPCDialOption(grpc.WithPerRPCCredentials(owner{})))
 	if err != nil {
 		t.Fatal(err)
 	}

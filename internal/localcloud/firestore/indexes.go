@@ -74,7 +74,7 @@ func (x composite) check() error {
 	if x.Scope != scopeCollection && x.Scope != scopeGroup {
 		return fmt.Errorf("queryScope: %q is none of %s, %s", x.Scope, scopeCollection, scopeGroup)
 	}
-	if len(x.Fields) < 2 {
+	if len(x.Fields) < 2 && (len(x.Fields) == 0 || x.Fields[0].Path != nameField) {
 		return fmt.Errorf("fields: %d given, a composite index has at least two (single fields are indexed by themselves)", len(x.Fields))
 	}
 	for i, f := range x.Fields {
@@ -88,13 +88,22 @@ func (x composite) check() error {
 	return nil
 }
 
-// stored is the index as the file keeps it. Its entries end with the name in any case.
+// split takes the name off the fields. Where it is not among them it has the last field's direction.
+func (x composite) split() (fields []indexField, nameDesc bool) {
+	last := x.Fields[len(x.Fields)-1]
+	if last.Path == nameField {
+		return x.Fields[:len(x.Fields)-1], last.Order == descending
+	}
+	return x.Fields, last.Order == descending
+}
+
+// stored is the index as the file keeps it.
 func (x composite) stored() *index {
-	y := &index{Collection: x.Collection}
-	for _, f := range x.Fields {
-		if path, err := parseFieldPath(f.Path); err == nil && !path.isName() {
-			y.Fields = append(y.Fields, storedField{path, f.Order == descending})
-		}
+	fields, nameDesc := x.split()
+	y := &index{Collection: x.Collection, NameDesc: nameDesc}
+	for _, f := range fields {
+		path, _ := parseFieldPath(f.Path) // checked when it was read
+		y.Fields = append(y.Fields, storedField{path, f.Order == descending})
 	}
 	return y
 }
@@ -134,16 +143,26 @@ func containsField(list []fieldPath, f fieldPath) bool {
 	return slices.ContainsFunc(list, func(g fieldPath) bool { return slices.Equal(f, g) })
 }
 
-// check refuses a query that has no index. The rule is never laxer than production: equalities alone are served by the
-// fields' own indexes, and so is one ordered field alone; all else needs one declared index that fits exactly. That
-// production can also merge several composite indexes is not used.
+// automatic says whether the indexes that each field has by itself serve the query: equalities alone, or one ordered
+// field alone. They do not go backwards through the names of a whole collection.
+func (n need) automatic() bool {
+	switch {
+	case len(n.ordered) == 0:
+		return len(n.equal) > 0 || !n.name
+	case len(n.ordered) == 1:
+		return len(n.equal) == 0 && n.ordered[0].desc == n.name
+	}
+	return false
+}
+
+// check refuses a query that has no index. The rule is never laxer than production: what is not automatic needs one
+// declared index that fits exactly. That production can also merge several composite indexes is not used.
 func (d *declared) check(q *query, aggregated []fieldPath) error {
 	n, scope := q.need(aggregated), scopeCollection
 	if q.group {
 		scope = scopeGroup
 	}
-	automatic := len(n.ordered) == 0 || len(n.equal) == 0 && len(n.ordered) == 1 && n.ordered[0].desc == n.name
-	if automatic {
+	if n.automatic() {
 		return d.checkAutomatic(q.collection, scope, n)
 	}
 	for _, x := range d.composite {
@@ -186,10 +205,7 @@ func (d *declared) hasSingle(collection, scope string, f fieldPath) bool {
 
 // serves says whether the index answers the query read forwards or backwards.
 func (x composite) serves(n need) bool {
-	fields, name := x.Fields, x.Fields[len(x.Fields)-1].Order == descending
-	if last := fields[len(fields)-1]; last.Path == nameField {
-		fields, name = fields[:len(fields)-1], last.Order == descending
-	}
+	fields, name := x.split()
 	if len(fields) != len(n.equal)+len(n.ordered) {
 		return false
 	}

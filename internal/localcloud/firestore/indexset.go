@@ -18,6 +18,7 @@ import (
 type index struct {
 	Collection string        `json:"collection"` // id
 	Fields     []storedField `json:"fields"`
+	NameDesc   bool          `json:"name_desc,omitempty"` // equals are in the descending order of their names
 	number     uint32
 }
 
@@ -27,7 +28,7 @@ type storedField struct {
 }
 
 func (x *index) same(y *index) bool {
-	return x.Collection == y.Collection && slices.EqualFunc(x.Fields, y.Fields, func(a, b storedField) bool {
+	return x.Collection == y.Collection && x.NameDesc == y.NameDesc && slices.EqualFunc(x.Fields, y.Fields, func(a, b storedField) bool {
 		return a.Desc == b.Desc && slices.Equal(a.Path, b.Path)
 	})
 }
@@ -50,7 +51,12 @@ func (x *index) key(n docName, d *pb.Document) []byte {
 			invert(key[at:])
 		}
 	}
-	return append(key, n.id()...)
+	at := len(key)
+	key = appendSegment(key, n.id())
+	if x.NameDesc {
+		invert(key[at:])
+	}
+	return key
 }
 
 // indexSet are the indexes of the file. Writers see pending ones as well: built in the transaction that is being written.

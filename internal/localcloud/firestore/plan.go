@@ -38,8 +38,7 @@ func (d *declared) access(q *query) plan {
 		}
 		p := plan{index: x.stored(), ordered: true}
 		p.equal = q.equalities(p.index.Fields[:len(n.equal)])
-		last := p.index.Fields[len(p.index.Fields)-1]
-		p.reverse = last.Desc != n.name
+		p.reverse = p.index.NameDesc != n.name
 		if p.alternatives() <= maxRanges {
 			return p
 		}
