@@ -63,8 +63,8 @@ sees a null as missing. A result that is not a number is null as well.
 **Timestamps** are the wall clock as written: ` + "`hour`" + ` of ` + "`2011-01-31T17:05:00+02:00`" + ` is 17.
 
 **Same bits everywhere.** exp, log, log1p, sin, cos and powers are computed by Millrace itself without instructions that
-differ from one processor to another. They are within 1 ulp of the exact value, powers within 2 for small exponents; a
-training library's may be too, so compare features of expressions within 1e-9 and plain ones exactly.
+differ from one processor to another. They are within 1 ulp of what C libraries give, powers with small exponents within
+4; features of expressions are therefore compared with the trainer's within 1e-9, plain ones exactly.
 `
 
 func page() string {
