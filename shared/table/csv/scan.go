@@ -31,6 +31,12 @@ func Scan(src io.Reader, o Options, shardBytes int64) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.Scan(shardBytes)
+}
+
+// Scan is the function Scan for a file whose header the caller wanted to see first. It takes the place of Next.
+func (r *Reader) Scan(shardBytes int64) (*Index, error) {
+	var err error
 	out := &Index{Header: r.header}
 	row := r.number
 	shard := Shard{Offset: r.base + int64(r.pos), FirstRow: row}
