@@ -12,7 +12,7 @@ import (
 )
 
 // costLimit bounds one evaluation, so that an expression of a spec cannot hold the engine.
-const costLimit = 10_000_000
+const costLimit = 1_000_000
 
 // expressions compiles the two kinds of CEL in a spec: conditions over a task's inputs, and selectors over one value.
 type expressions struct{ conditions, selectors *cel.Env }
@@ -20,7 +20,7 @@ type expressions struct{ conditions, selectors *cel.Env }
 func newExpressions() (*expressions, error) {
 	parse := cel.Function("parseJson", cel.Overload("parse_json_string", []*cel.Type{cel.StringType}, cel.DynType, cel.UnaryBinding(parseJSONValue)))
 	common := []cel.EnvOption{parse, cel.CrossTypeNumericComparisons(true)}
-	conditions, err := cel.NewEnv(append(common, cel.Variable("inputs", cel.MapType(cel.StringType, cel.DynType)))...)
+	conditions, err := cel.NewEnv(append(common, cel.Variable("inputs", cel.MapType(cel.StringType, cel.MapType(cel.StringType, cel.DynType))))...)
 	if err != nil {
 		return nil, fmt.Errorf("expressions: %w", err)
 	}
@@ -49,13 +49,20 @@ func parseJSONValue(v ref.Val) ref.Val {
 	return types.DefaultTypeAdapter.NativeToValue(parsed.AsInterface())
 }
 
+// program checks an expression, but makes the program from the unchecked tree: the checker narrows what is indexed out of
+// a dynamic value to the first overload that fits, so that int(inputs.parameter_values['x']['y']) would take integers
+// only and not the doubles that all numbers here are (cel-go v0.32.0).
 func program(env *cel.Env, expr string) (cel.Program, *cel.Type, error) {
-	ast, issues := env.Compile(expr)
+	parsed, issues := env.Parse(expr)
 	if err := issues.Err(); err != nil {
 		return nil, nil, err
 	}
-	p, err := env.Program(ast, cel.CostLimit(costLimit))
-	return p, ast.OutputType(), err
+	checked, issues := env.Check(parsed)
+	if err := issues.Err(); err != nil {
+		return nil, nil, err
+	}
+	p, err := env.Program(parsed, cel.CostLimit(costLimit))
+	return p, checked.OutputType(), err
 }
 
 // condition compiles a triggerPolicy.condition.

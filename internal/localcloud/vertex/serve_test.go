@@ -1,0 +1,3 @@
+package vertex_test
+
+func serve() {}
