@@ -133,7 +133,7 @@ func (s *sweep) findTick(ctx context.Context, r *pipeline.Release, table *timeta
 	if err != nil || !due {
 		return err
 	}
-	s.startFound(ctx, Tick{Model: r.Model, Schedule: table.name, Scheduled: at},
+	s.startFound(ctx, Tick{Ask: Ask{Model: r.Model, Schedule: table.name}, Scheduled: at},
 		slog.String("model", r.Model), slog.String("schedule", table.name), slog.Time("tick", at))
 	return nil
 }

@@ -209,14 +209,14 @@ func TestTriggersWithoutARecord(t *testing.T) {
 		"no name":             {edit(func(u *batch.Upload) { u.Object = "" }), fault.Invalid},
 		"no generation":       {edit(func(u *batch.Upload) { u.Generation = 0 }), fault.Invalid},
 		"no time":             {edit(func(u *batch.Upload) { u.Created = time.Time{} }), fault.Invalid},
-		"tick, no model":      {batch.Tick{Model: "none", Schedule: "nightly"}, fault.NotFound},
-		"tick, no schedule":   {batch.Tick{Model: "rides", Schedule: "weekly"}, fault.NotFound},
-		"request, no key":     {batch.Request{Model: "rides", Schedule: "nightly"}, fault.Invalid},
-		"request, long key":   {batch.Request{Model: "rides", Schedule: "nightly", Key: strings.Repeat("k", 256)}, fault.Invalid},
-		"request, odd key":    {batch.Request{Model: "rides", Schedule: "nightly", Key: "a\nb"}, fault.Invalid},
-		"request, no model":   {batch.Request{Model: "none", Schedule: "nightly", Key: "k"}, fault.NotFound},
-		"request, year 0":     {batch.Request{Model: "rides", Schedule: "nightly", Key: "k", At: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)}, fault.Invalid},
-		"request, year 12000": {batch.Request{Model: "rides", Schedule: "nightly", Key: "k", At: time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)}, fault.Invalid},
+		"tick, no model":      {batch.Tick{Ask: batch.Ask{Model: "none", Schedule: "nightly"}}, fault.NotFound},
+		"tick, no schedule":   {batch.Tick{Ask: batch.Ask{Model: "rides", Schedule: "weekly"}}, fault.NotFound},
+		"request, no key":     {batch.Request{Ask: batch.Ask{Model: "rides", Schedule: "nightly"}}, fault.Invalid},
+		"request, long key":   {batch.Request{Ask: batch.Ask{Model: "rides", Schedule: "nightly"}, Key: strings.Repeat("k", 256)}, fault.Invalid},
+		"request, odd key":    {batch.Request{Ask: batch.Ask{Model: "rides", Schedule: "nightly"}, Key: "a\nb"}, fault.Invalid},
+		"request, no model":   {batch.Request{Ask: batch.Ask{Model: "none", Schedule: "nightly"}, Key: "k"}, fault.NotFound},
+		"request, year 0":     {batch.Request{Ask: batch.Ask{Model: "rides", Schedule: "nightly", At: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)}, Key: "k"}, fault.Invalid},
+		"request, year 12000": {batch.Request{Ask: batch.Ask{Model: "rides", Schedule: "nightly", At: time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)}, Key: "k"}, fault.Invalid},
 	}
 	for name, tc := range cases {
 		run, err := b.Start(t.Context(), tc.trigger)
@@ -251,7 +251,7 @@ func TestTicks(t *testing.T) {
 	tick := time.Date(2031, 7, 2, 2, 15, 0, 0, time.FixedZone("", -4*3600))
 	start := func(at time.Time) *ledger.Run {
 		t.Helper()
-		run, err := b.Start(t.Context(), batch.Tick{Model: "rides", Schedule: "nightly", Scheduled: at})
+		run, err := b.Start(t.Context(), batch.Tick{Ask: batch.Ask{Model: "rides", Schedule: "nightly"}, Scheduled: at})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -298,7 +298,7 @@ func TestATickThatComesEarlyByLessThanAMinuteIsTheTick(t *testing.T) {
 	c := batchtest.New(t)
 	tick := time.Date(2031, 7, 2, 6, 15, 0, 0, time.UTC)
 	c.Clock.SetTo(tick.Add(-50 * time.Second))
-	run, err := c.Batch(t, batch.Options{}).Start(t.Context(), batch.Tick{Model: "rides", Schedule: "nightly", Scheduled: tick})
+	run, err := c.Batch(t, batch.Options{}).Start(t.Context(), batch.Tick{Ask: batch.Ask{Model: "rides", Schedule: "nightly"}, Scheduled: tick})
 	if err != nil || run.Trigger.Manual || !run.Trigger.At.Equal(tick) {
 		t.Errorf("Start = %+v, %v; expected the tick itself", run, err)
 	}
@@ -309,7 +309,7 @@ func TestTicksOfOneScheduleQueue(t *testing.T) {
 	c := batchtest.New(t)
 	b := c.Batch(t, batch.Options{})
 	day := func(n int) batch.Tick {
-		return batch.Tick{Model: "rides", Schedule: "nightly", Scheduled: time.Date(2031, 7, n, 6, 15, 0, 0, time.UTC)}
+		return batch.Tick{Ask: batch.Ask{Model: "rides", Schedule: "nightly"}, Scheduled: time.Date(2031, 7, n, 6, 15, 0, 0, time.UTC)}
 	}
 	c.Clock.SetTo(day(1).Scheduled)
 	first, err := b.Start(t.Context(), day(1))
@@ -346,7 +346,7 @@ func TestRequests(t *testing.T) {
 	c := batchtest.New(t)
 	b := c.Batch(t, batch.Options{})
 	at := time.Date(2031, 7, 2, 3, 0, 0, 0, time.UTC) // the evening before in New York
-	q := batch.Request{Model: "rides", Schedule: "nightly", At: at, Key: "k 1", By: "ann@example.com"}
+	q := batch.Request{Ask: batch.Ask{Model: "rides", Schedule: "nightly", At: at}, Key: "k 1", By: "ann@example.com"}
 	run, err := b.Start(t.Context(), q)
 	if err != nil || run.State != ledger.Submitted || run.ID != "rides-request-"+run.Key[:20] {
 		t.Fatalf("Start = %+v, %v", run, err)
@@ -359,14 +359,14 @@ func TestRequests(t *testing.T) {
 		t.Errorf("the same request again is %+v, %v", again, err)
 	}
 	for name, other := range map[string]batch.Request{
-		"another time": {Model: "rides", Schedule: "nightly", At: at.Add(time.Second), Key: "k 1"},
-		"no time":      {Model: "rides", Schedule: "nightly", Key: "k 1"},
+		"another time": {Ask: batch.Ask{Model: "rides", Schedule: "nightly", At: at.Add(time.Second)}, Key: "k 1"},
+		"no time":      {Ask: batch.Ask{Model: "rides", Schedule: "nightly"}, Key: "k 1"},
 	} {
 		if _, err := b.Start(t.Context(), other); fault.KindOf(err) != fault.Conflict {
 			t.Errorf("%s under the same key: %v, expected conflict", name, err)
 		}
 	}
-	now := batch.Request{Model: "rides", Schedule: "nightly", Key: "k 2"}
+	now := batch.Request{Ask: batch.Ask{Model: "rides", Schedule: "nightly"}, Key: "k 2"}
 	first, err := b.Start(t.Context(), now)
 	if err != nil {
 		t.Fatal(err)

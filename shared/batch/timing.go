@@ -32,6 +32,26 @@ func (t *Timing) Options() Options {
 	return Options{Deadline: t.StartDeadline, Lease: t.Lease, Margin: orNone(t.LeaseMargin)}
 }
 
+// Sweep are the settings of the function that reconciles.
+type Sweep struct {
+	Since  time.Time     `env:"SWEEP_SINCE"`                     // RFC 3339; reconcile looks for nothing older, such as the creation of the inbox
+	MinAge time.Duration `env:"SWEEP_MIN_AGE" envDefault:"120s"` // reconcile leaves younger triggers to their events
+}
+
+// Valid reports what the types cannot.
+func (s *Sweep) Valid() []string {
+	if s.MinAge < 0 {
+		return []string{fmt.Sprintf("SWEEP_MIN_AGE: %v is below 0s", s.MinAge)}
+	}
+	return nil
+}
+
+// Options are o with these settings.
+func (s *Sweep) Options(o Options) Options {
+	o.Since, o.MinAge = s.Since, orNone(s.MinAge)
+	return o
+}
+
 // orNone turns a setting of 0 into what Options calls none: their own 0 means the default.
 func orNone(d time.Duration) time.Duration {
 	if d == 0 {

@@ -36,16 +36,15 @@ type Upload struct {
 
 // Tick is a call of Cloud Scheduler. Scheduled is its X-CloudScheduler-ScheduleTime, zero if there was none.
 type Tick struct {
-	Model, Schedule string
-	Scheduled       time.Time
+	Ask       // At does not count
+	Scheduled time.Time
 }
 
-// Request is a person's start of a schedule's dataset. At is what {date} and {hour} mean, zero for now.
+// Request is a person's start of a schedule's dataset.
 type Request struct {
-	Model, Schedule string
-	At              time.Time
-	Key             string // Idempotency-Key
-	By              string // who
+	Ask
+	Key string // Idempotency-Key
+	By  string // who
 }
 
 func (u Upload) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
@@ -85,7 +84,7 @@ func takes(r *pipeline.Release, object string) bool {
 }
 
 func (t Tick) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
-	table, schedule, err := b.schedule(ctx, t.Model, t.Schedule)
+	table, schedule, err := b.schedule(ctx, t.Ask)
 	if err != nil {
 		return nil, err
 	}
@@ -116,10 +115,7 @@ func (q Request) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
 	if q.Key == "" || len(q.Key) > keyLimit || strings.ContainsFunc(q.Key, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {
 		return nil, fault.New(fault.Invalid, nil, "the header Idempotency-Key is %.80q, expected 1 to %d printable ASCII characters", q.Key, keyLimit)
 	}
-	if !q.At.IsZero() && (q.At.Year() < 1970 || q.At.Year() > 9999) {
-		return nil, fault.New(fault.Invalid, nil, "at is in the year %d, expected 1970 to 9999", q.At.Year())
-	}
-	table, schedule, err := b.schedule(ctx, q.Model, q.Schedule)
+	table, schedule, err := b.schedule(ctx, q.Ask)
 	if err != nil {
 		return nil, err
 	}
@@ -138,13 +134,16 @@ func (q Request) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
 }
 
 // schedule finds a schedule of a released model.
-func (b *Batch) schedule(ctx context.Context, model, name string) (*timetable, *manifest.Schedule, error) {
+func (b *Batch) schedule(ctx context.Context, ask Ask) (*timetable, *manifest.Schedule, error) {
+	if err := ask.valid(); err != nil {
+		return nil, nil, err
+	}
 	has := func(r *pipeline.Release) *manifest.Schedule {
-		if r.Model != model {
+		if r.Model != ask.Model {
 			return nil
 		}
 		for i := range r.Manifest.Batch.Schedules {
-			if s := &r.Manifest.Batch.Schedules[i]; s.Name == name {
+			if s := &r.Manifest.Batch.Schedules[i]; s.Name == ask.Schedule {
 				return s
 			}
 		}
@@ -155,12 +154,12 @@ func (b *Batch) schedule(ctx context.Context, model, name string) (*timetable, *
 		return nil, nil, err
 	}
 	if rel == nil {
-		return nil, nil, fault.New(fault.NotFound, nil, "no released model %.80q has a schedule %.80q", model, name)
+		return nil, nil, fault.New(fault.NotFound, nil, "no released model %.80q has a schedule %.80q", ask.Model, ask.Schedule)
 	}
 	s := has(rel)
 	table, err := newTimetable(*s)
 	if err != nil {
-		return nil, nil, fault.New(fault.Internal, err, "the released schedule %q of %q cannot be read", name, model)
+		return nil, nil, fault.New(fault.Internal, err, "the released schedule %q of %q cannot be read", ask.Schedule, ask.Model)
 	}
 	return table, s, nil
 }

@@ -115,7 +115,7 @@ func (l *Ledger) query(ctx context.Context, q firestore.Query, what string) ([]*
 	defer cancel()
 	it := q.Documents(ctx)
 	defer it.Stop()
-	var runs []*Run
+	runs := []*Run{} // not nil: an empty page is [] as JSON
 	for {
 		snap, err := it.Next()
 		if errors.Is(err, iterator.Done) {
