@@ -152,6 +152,27 @@ func (q *Queue) Ack(topic, id string) error {
 	})
 }
 
+// get finds one message.
+func (q *Queue) get(topic, id string) (m Message, ok bool, err error) {
+	seq, err := strconv.ParseUint(id, 10, 64)
+	if err != nil {
+		return m, false, fmt.Errorf("event %q of %s: not a message id", id, topic)
+	}
+	err = q.db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket(eventsBucket).Bucket([]byte(topic))
+		if b == nil {
+			return nil
+		}
+		v := b.Get(seqKey(seq))
+		if v == nil {
+			return nil
+		}
+		ok = true
+		return json.Unmarshal(v, &m)
+	})
+	return m, ok, err
+}
+
 // change runs fn on a message in one transaction; a missing message is left alone.
 func (q *Queue) change(topic, id string, fn func(b *bolt.Bucket, seq uint64, m Message) error) error {
 	seq, err := strconv.ParseUint(id, 10, 64)
