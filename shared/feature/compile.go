@@ -243,13 +243,21 @@ func (c *compilation) code(n ast.Node, cat, literal value) (value, error) {
 		want = manifest.TextValue(literal.text)
 	}
 	var words []string
+	hint := ""
 	for i, v := range cat.values {
-		if v == want {
+		switch {
+		case v == want:
 			return value{kind: category, constant: true, number: float64(i), values: cat.values}, nil
+		case v.Kind == manifest.Numeric && v.String() == want.Text:
+			hint = "; write " + v.String() + ", without quotes"
+		case v.Kind == manifest.Text && v.Text == want.String():
+			hint = "; write " + v.String() + ", in quotes"
 		}
-		words = append(words, strings.Trim(v.String(), `"`))
+		words = append(words, v.Text)
 	}
-	hint := didYouMean(strings.Trim(want.String(), `"`), words)
+	if hint == "" && want.Kind == manifest.Text {
+		hint = didYouMean(want.Text, words)
+	}
 	if hint == "" {
 		hint = ", expected one of " + list(cat.values)
 	}
