@@ -1,40 +1,56 @@
 // Package scheduler is Cloud Scheduler for one machine: HTTP calls at the times of a cron expression, with the headers of
-// the real one, retries, and one outstanding call per job. The next time of each job is durable. Times that passed while
-// nothing ran are not caught up: as in production, that is the sweep's work, which this must not hide.
+// the real one, retries, and one outstanding call per job. The next time of each job is durable, and so is a call that
+// began. Times that passed while nothing ran are not caught up: as in production, that is the sweep's work, which this must
+// not hide.
 package scheduler
 
 import (
-	"bytes"
-	"context"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 	_ "time/tzdata" // zones do not depend on the machine
 
-	"github.com/robfig/cron/v3"
 	bolt "go.etcd.io/bbolt"
-)
 
-// Job is one call on a timetable.
-type Job struct {
-	Name       string // the short name, sent as X-CloudScheduler-JobName
-	Cron, Zone string // unix-cron, five fields; IANA zone, empty = UTC
-	URL        string
-	Body       []byte // JSON, may be empty
-}
+	"github.com/millrace-ml/millrace/shared/fault"
+)
 
 // Options of a Scheduler; the zero value behaves like Cloud Scheduler with three retries.
 type Options struct {
-	Now      func() time.Time // time.Now
-	Client   *http.Client     // http.DefaultClient
-	Log      *slog.Logger     // slog.Default()
-	Deadline time.Duration    // of one attempt; 180 s
-	Retries  int              // after the first attempt; 0 means 3, negative none
-	Backoff  time.Duration    // before the first retry, then doubled; 5 s
+	Now          func() time.Time // time.Now
+	Client       *http.Client     // one that follows no redirects: only 2xx is success
+	Log          *slog.Logger     // slog.Default()
+	Deadline     time.Duration    // of one attempt; 180 s
+	Retries      int              // after the first attempt; 0 means 3, negative none
+	RetryFor     time.Duration    // none begins later than this after the first; 0 = no limit
+	Backoff      time.Duration    // before the first retry, then doubled; 5 s
+	MaxBackoff   time.Duration    // 1 h
+	MaxDoublings int              // then the wait grows by its last step; 5
+}
+
+func (o Options) filled() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Client == nil {
+		o.Client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	o.Deadline = cmp.Or(o.Deadline, 180*time.Second)
+	o.Retries = max(0, cmp.Or(o.Retries, 3))
+	o.Backoff = cmp.Or(o.Backoff, 5*time.Second)
+	o.MaxBackoff = max(o.Backoff, cmp.Or(o.MaxBackoff, time.Hour))
+	o.MaxDoublings = cmp.Or(o.MaxDoublings, 5)
+	return o
 }
 
 // Scheduler runs jobs. Its methods are safe for concurrent use.
@@ -44,46 +60,48 @@ type Scheduler struct {
 
 	mu      sync.Mutex
 	jobs    map[string]*job
-	changed chan struct{}
+	changed chan struct{} // buffered by one: look again
 }
 
-// job is a Job with its timetable and the time of its next call.
+// job is a Job with its timetable and where it stands. Scheduler.mu guards it.
 type job struct {
 	Job
-	times   cron.Schedule
-	zone    *time.Location
-	next    time.Time
+	timetable
+	stored
 	running bool
+	last    Call
 }
 
-var jobsBucket = []byte("scheduler")
+var jobsBucket = []byte("scheduler") // name -> stored
 
 // stored is a job's durable state. A changed timetable starts anew.
 type stored struct {
-	Cron string    `json:"cron"`
-	Zone string    `json:"zone"`
-	Next time.Time `json:"next"`
+	CronText string     `json:"cron"`
+	ZoneName string     `json:"zone"`
+	Next     time.Time  `json:"next"`            // first time whose call has not begun
+	Began    *time.Time `json:"began,omitempty"` // time whose call has no outcome; a restart calls it again
+}
+
+// Call is how the last call of a job ended.
+type Call struct {
+	Scheduled time.Time // zero for a forced call without a time
+	Finished  time.Time // zero if there was none yet
+	Attempts  int
+	Error     string // "" after a 2xx
+}
+
+// Status is a job as people see it.
+type Status struct {
+	Job
+	Next    time.Time
+	Running bool
+	Last    Call
 }
 
 // Open makes a Scheduler without jobs over db, which others may share and which the caller closes after Run returned.
 func Open(db *bolt.DB, o Options) (*Scheduler, error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Client == nil {
-		o.Client = http.DefaultClient
-	}
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
-	if o.Deadline == 0 {
-		o.Deadline = 180 * time.Second
-	}
-	if o.Retries == 0 {
-		o.Retries = 3
-	}
-	if o.Backoff == 0 {
-		o.Backoff = 5 * time.Second
+	if db == nil {
+		return nil, errors.New("open scheduler: no database given")
 	}
 	err := db.Update(func(tx *bolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(jobsBucket)
@@ -92,84 +110,91 @@ func Open(db *bolt.DB, o Options) (*Scheduler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open scheduler: %w", err)
 	}
-	return &Scheduler{db: db, o: o, jobs: map[string]*job{}, changed: make(chan struct{}, 1)}, nil
+	return &Scheduler{db: db, o: o.filled(), jobs: map[string]*job{}, changed: make(chan struct{}, 1)}, nil
 }
 
-// Set replaces the jobs. One that stays keeps its next time, unless that has passed.
+// Set replaces the jobs. One whose timetable stays keeps its next time and a call that is out. On an error, which names
+// every bad job, nothing changes.
 func (s *Scheduler) Set(jobs []Job) error {
+	next := map[string]*job{}
+	var problems []error
+	for _, j := range jobs {
+		t, err := j.timetable()
+		if err == nil && next[j.Name] != nil {
+			err = fmt.Errorf("job %s is there twice", j.Name)
+		}
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		next[j.Name] = &job{Job: j, timetable: t}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return fault.New(fault.Invalid, nil, "scheduler: %v", err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := map[string]*job{}
-	for _, j := range jobs {
-		if next[j.Name] != nil {
-			return fmt.Errorf("scheduler: job %s is there twice", j.Name)
-		}
-		made, err := s.plan(j)
-		if err != nil {
-			return err
-		}
-		if old := s.jobs[j.Name]; old != nil {
-			made.running = old.running
-		}
-		next[j.Name] = made
-	}
-	if err := s.store(next); err != nil {
-		return err
+	if err := s.adopt(next); err != nil {
+		return fmt.Errorf("scheduler: store jobs: %w", err)
 	}
 	s.jobs = next
 	s.wake()
 	return nil
 }
 
-// plan reads a job's timetable and finds its next time.
-func (s *Scheduler) plan(j Job) (*job, error) {
-	times, err := cron.ParseStandard(j.Cron)
-	if err != nil {
-		return nil, fmt.Errorf("scheduler: job %s: cron %q: %w", j.Name, j.Cron, err)
-	}
-	zone, err := time.LoadLocation(j.Zone)
-	if err != nil {
-		return nil, fmt.Errorf("scheduler: job %s: zone %q: %w", j.Name, j.Zone, err)
-	}
-	made := &job{Job: j, times: times, zone: zone}
+// adopt gives new jobs what is known of them, here or from before a restart, and stores all. s.mu is held.
+func (s *Scheduler) adopt(next map[string]*job) error {
 	now := s.o.Now()
-	made.next = times.Next(now.In(zone))
-	err = s.db.View(func(tx *bolt.Tx) error {
-		var old stored
-		if v := tx.Bucket(jobsBucket).Get([]byte(j.Name)); v == nil {
-			return nil
-		} else if err := json.Unmarshal(v, &old); err != nil {
-			return fmt.Errorf("scheduler: stored job %s: %w", j.Name, err)
-		}
-		if old.Cron == j.Cron && old.Zone == j.Zone && old.Next.After(now) {
-			made.next = old.Next
-		}
-		return nil
-	})
-	return made, err
-}
-
-// store makes the jobs' times durable and forgets jobs that are gone.
-func (s *Scheduler) store(jobs map[string]*job) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
-		if err := tx.DeleteBucket(jobsBucket); err != nil {
+		before := map[string]stored{}
+		err := tx.Bucket(jobsBucket).ForEach(func(k, v []byte) error {
+			var st stored
+			err := json.Unmarshal(v, &st)
+			before[string(k)] = st
 			return err
-		}
-		b, err := tx.CreateBucket(jobsBucket)
+		})
 		if err != nil {
 			return err
 		}
-		for name, j := range jobs {
-			v, err := json.Marshal(stored{j.Cron, j.Zone, j.next})
-			if err != nil {
-				return err
+		for name := range before {
+			if next[name] == nil {
+				if err := tx.Bucket(jobsBucket).Delete([]byte(name)); err != nil {
+					return err
+				}
 			}
-			if err := b.Put([]byte(name), v); err != nil {
+		}
+		for name, j := range next {
+			j.inherit(s.jobs[name], before[name], now, s.o.Log)
+			if err := j.put(tx); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// inherit takes over where the job of this name stood.
+func (j *job) inherit(old *job, before stored, now time.Time, log *slog.Logger) {
+	if old != nil {
+		j.running, j.last = old.running, old.last
+	}
+	j.stored = before
+	if before.CronText != j.Cron || before.ZoneName != j.Zone {
+		j.stored = stored{CronText: j.Cron, ZoneName: j.Zone, Next: j.after(now)}
+		return
+	}
+	if old == nil && before.Next.Before(now) {
+		log.Info("times passed while the scheduler was down; the sweep finds them", "job", j.Name, "first", before.Next)
+		j.Next = j.after(now)
+	}
+}
+
+func (j *job) put(tx *bolt.Tx) error {
+	v, err := json.Marshal(j.stored)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(jobsBucket).Put([]byte(j.Name), v)
 }
 
 func (s *Scheduler) wake() {
@@ -179,122 +204,14 @@ func (s *Scheduler) wake() {
 	}
 }
 
-// Run calls until ctx ends, and waits for the calls that are out.
-func (s *Scheduler) Run(ctx context.Context) error {
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.changed:
-		case <-timer.C:
-		}
-		due, wait, err := s.due()
-		if err != nil {
-			return err
-		}
-		for _, j := range due {
-			calls.Go(func() { s.fire(ctx, j.Job, j.next) })
-		}
-		timer.Reset(wait)
-	}
-}
-
-// longestWait bounds a sleep, so that a clock that was set or a machine that slept is noticed.
-const longestWait = 30 * time.Second
-
-// due takes the jobs whose time has come and moves them to their next time, durably before they are called.
-func (s *Scheduler) due() (fire []job, wait time.Duration, err error) {
+// Jobs lists all jobs by name.
+func (s *Scheduler) Jobs() []Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.o.Now()
-	wait = longestWait
-	for _, j := range s.jobs {
-		if !j.next.After(now) {
-			if !j.running { // one outstanding call per job: a time that comes meanwhile is passed over
-				j.running = true
-				fire = append(fire, *j)
-			}
-			j.next = j.times.Next(now.In(j.zone))
-		}
-		wait = min(wait, j.next.Sub(now))
+	var out []Status
+	for _, name := range slices.Sorted(maps.Keys(s.jobs)) {
+		j := s.jobs[name]
+		out = append(out, Status{Job: j.Job, Next: j.Next, Running: j.running, Last: j.last})
 	}
-	if len(fire) > 0 {
-		err = s.store(s.jobs)
-	}
-	return fire, max(wait, time.Millisecond), err
-}
-
-// fire makes one call with its retries.
-func (s *Scheduler) fire(ctx context.Context, j Job, at time.Time) {
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if now := s.jobs[j.Name]; now != nil {
-			now.running = false
-		}
-	}()
-	pause := s.o.Backoff
-	for attempt := 0; ; attempt++ {
-		err := s.call(ctx, j, at)
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		s.o.Log.Warn("scheduled call failed", "job", j.Name, "scheduled", at.UTC(), "attempt", attempt+1, "error", err.Error())
-		if attempt >= s.o.Retries {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-		pause *= 2
-	}
-}
-
-// Force calls a job now, as a person does on the console: with the time of its next run, as the real one sends it.
-func (s *Scheduler) Force(ctx context.Context, name string) error {
-	s.mu.Lock()
-	j, ok := s.jobs[name]
-	if !ok {
-		s.mu.Unlock()
-		return fmt.Errorf("scheduler: there is no job %q", name)
-	}
-	call, at := j.Job, j.next
-	s.mu.Unlock()
-	return s.call(ctx, call, at)
-}
-
-// call makes one attempt. Success is 2xx only.
-func (s *Scheduler) call(ctx context.Context, j Job, at time.Time) error {
-	ctx, cancel := context.WithTimeout(ctx, s.o.Deadline)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, j.URL, bytes.NewReader(j.Body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("User-Agent", "Google-Cloud-Scheduler")
-	req.Header.Set("X-CloudScheduler", "true")
-	req.Header.Set("X-CloudScheduler-JobName", j.Name)
-	req.Header.Set("X-CloudScheduler-ScheduleTime", at.UTC().Format(time.RFC3339))
-	if len(j.Body) > 0 {
-		req.Header.Set("Content-Type", "application/json") // Terraform sets it on the real jobs; the default is octet-stream
-	}
-	resp, err := s.o.Client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-	if err != nil {
-		return fmt.Errorf("answer: %w", err)
-	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("answer %s: %s", resp.Status, bytes.TrimSpace(body))
-	}
-	return nil
+	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/millrace-ml/millrace/shared/fault"
 )
 
 // calls records requests and answers them by a status per call, 200 when there is none left. It never opens a socket, so
@@ -77,6 +80,7 @@ func run(t *testing.T, s *Scheduler, d time.Duration) {
 
 // The clock of a synctest bubble starts at 2000-01-01T00:00:00Z.
 func TestTicksAtTheirTimesAndOverRestarts(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "db")
 	synctest.Test(t, func(t *testing.T) {
 		c := &calls{}
@@ -113,6 +117,7 @@ func TestTicksAtTheirTimesAndOverRestarts(t *testing.T) {
 }
 
 func TestRetriesKeepTheScheduledTime(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "db")
 	synctest.Test(t, func(t *testing.T) {
 		c := &calls{answer: []int{503, 302, 200}}
@@ -132,6 +137,7 @@ func TestRetriesKeepTheScheduledTime(t *testing.T) {
 }
 
 func TestOneOutstandingCallPerJob(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "db")
 	synctest.Test(t, func(t *testing.T) {
 		c := &calls{hold: 90 * time.Second}
@@ -150,6 +156,7 @@ func TestOneOutstandingCallPerJob(t *testing.T) {
 }
 
 func TestForceSendsTheNextTime(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "db")
 	synctest.Test(t, func(t *testing.T) {
 		c := &calls{}
@@ -175,13 +182,195 @@ func TestForceSendsTheNextTime(t *testing.T) {
 func TestSetRefusesWhatItCannotPlan(t *testing.T) {
 	t.Parallel()
 	s, db := open(t, filepath.Join(t.TempDir(), "db"), &calls{})
-	defer db.Close()
-	for name, jobs := range map[string][]Job{
-		"cron": {{Name: "j", Cron: "61 * * * *"}}, "zone": {{Name: "j", Cron: "* * * * *", Zone: "Mars/Base"}},
-		"twice": {{Name: "j", Cron: "* * * * *"}, {Name: "j", Cron: "* * * * *"}},
+	defer func() { _ = db.Close() }()
+	good := Job{Name: "j", Cron: "* * * * *", URL: "http://127.0.0.1/"}
+	for name, c := range map[string]struct {
+		edit func(j *Job)
+		word string
+	}{
+		"cron":               {func(j *Job) { j.Cron = "61 * * * *" }, "61"},
+		"a cron word":        {func(j *Job) { j.Cron = "@daily" }, "@daily"},
+		"seconds":            {func(j *Job) { j.Cron = "* * * * * *" }, "6"},
+		"a zone in the cron": {func(j *Job) { j.Cron = "TZ=UTC * * * * *" }, "TZ=UTC"},
+		"a day that is none": {func(j *Job) { j.Cron = "0 0 30 2 *" }, "never"},
+		"zone":               {func(j *Job) { j.Zone = "Mars/Base" }, "Mars/Base"},
+		"name":               {func(j *Job) { j.Name = "j j" }, "j j"},
+		"no name":            {func(j *Job) { j.Name = "" }, "name"},
+		"url":                {func(j *Job) { j.URL = "127.0.0.1" }, "127.0.0.1"},
+		"twice":              {func(*Job) {}, "twice"},
 	} {
-		if err := s.Set(jobs); err == nil || !strings.Contains(err.Error(), "job j") {
-			t.Errorf("%s: Set = %v, want an error that names the job", name, err)
+		bad := good
+		c.edit(&bad)
+		err := s.Set([]Job{good, bad})
+		if err == nil || !strings.Contains(err.Error(), c.word) || fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: Set = %v, want an invalid that says %q", name, err, c.word)
 		}
 	}
+	if len(s.Jobs()) != 0 {
+		t.Errorf("jobs were set beside the bad ones: %v", s.Jobs())
+	}
+}
+
+// What was out when the process ended is called again, with its own time; what it answered is then known.
+func TestACallThatWasOutIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "db")
+	synctest.Test(t, func(t *testing.T) {
+		c := &calls{hold: time.Hour}
+		s, db := open(t, path, c)
+		j := Job{Name: "j", Cron: "0 1 * * *", URL: "http://127.0.0.1/"}
+		if err := s.Set([]Job{j}); err != nil {
+			t.Fatal(err)
+		}
+		run(t, s, 61*time.Minute) // cut off while the call is out
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for restart, want := range []int{1, 0} {
+			c = &calls{}
+			s, db = open(t, path, c)
+			if err := s.Set([]Job{j}); err != nil {
+				t.Fatal(err)
+			}
+			run(t, s, time.Minute)
+			if got := c.all(); len(got) != want || want == 1 && got[0] != "j 2000-01-01T01:00:00Z " {
+				t.Errorf("restart %d: calls %q, want %d", restart, got, want)
+			}
+			if st := s.Jobs()[0]; want == 1 && (st.Last.Attempts != 1 || st.Last.Error != "" || st.Running) {
+				t.Errorf("%+v", st)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestRetriesEnd(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		o    Options
+		want int
+	}{
+		"three by default":   {Options{}, 4},
+		"none":               {Options{Retries: -1}, 1},
+		"five":               {Options{Retries: 5}, 6},
+		"not after RetryFor": {Options{Retries: 5, RetryFor: 16 * time.Second}, 3}, // at 0, 5 and 15 s
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "db")
+			synctest.Test(t, func(t *testing.T) {
+				rt := &calls{answer: []int{500, 500, 500, 500, 500, 500, 500, 500}}
+				db, err := bolt.Open(path, 0o600, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = db.Close() }()
+				c.o.Client, c.o.Log = &http.Client{Transport: rt}, slog.New(slog.DiscardHandler)
+				s, err := Open(db, c.o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Set([]Job{{Name: "j", Cron: "0 1 * * *", URL: "http://127.0.0.1/"}}); err != nil {
+					t.Fatal(err)
+				}
+				run(t, s, 3*time.Hour)
+				if got := len(rt.all()); got != c.want {
+					t.Errorf("%d calls, want %d", got, c.want)
+				}
+				if last := s.Jobs()[0].Last; last.Attempts != c.want || !strings.Contains(last.Error, "why") {
+					t.Errorf("%+v", last)
+				}
+			})
+		})
+	}
+}
+
+func TestPauses(t *testing.T) {
+	t.Parallel()
+	o := Options{Backoff: 10 * time.Second, MaxBackoff: 300 * time.Second, MaxDoublings: 3}.filled()
+	for i, want := range []time.Duration{10, 20, 40, 80, 160, 240, 300, 300} {
+		if got := o.pause(i + 1); got != want*time.Second {
+			t.Errorf("pause %d is %v, want %v", i+1, got, want*time.Second)
+		}
+	}
+}
+
+func TestAttemptEndsAtItsDeadline(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "db")
+	synctest.Test(t, func(t *testing.T) {
+		s, db := open(t, path, &calls{hold: time.Hour})
+		defer func() { _ = db.Close() }()
+		s.o.Retries = 0
+		if err := s.Set([]Job{{Name: "j", Cron: "0 1 * * *", URL: "http://127.0.0.1/"}}); err != nil {
+			t.Fatal(err)
+		}
+		run(t, s, 64*time.Minute)
+		if last := s.Jobs()[0].Last; last.Attempts != 1 || !strings.Contains(last.Error, "deadline") || last.Finished.Sub(last.Scheduled) != 180*time.Second {
+			t.Errorf("%+v", last)
+		}
+	})
+}
+
+func TestSetWhileRunning(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "db")
+	synctest.Test(t, func(t *testing.T) {
+		c := &calls{}
+		s, db := open(t, path, c)
+		defer func() { _ = db.Close() }()
+		job := func(name, cron string) Job { return Job{Name: name, Cron: cron, URL: "http://127.0.0.1/"} }
+		if err := s.Set([]Job{job("a", "0 1 * * *"), job("b", "0 1 * * *")}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Minute)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		time.Sleep(90 * time.Minute)
+		if err := s.Set([]Job{job("a", "0 2 * * *"), job("c", "45 1 * * *")}); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+		got := strings.Join(c.all(), "\n")
+		for _, want := range []string{"a 2000-01-01T01:00:00Z ", "b 2000-01-01T01:00:00Z ", "c 2000-01-01T01:45:00Z ", "a 2000-01-01T02:00:00Z "} {
+			if !strings.Contains(got, want) {
+				t.Errorf("calls %q, want %q among them", got, want)
+			}
+		}
+		if len(c.all()) != 4 {
+			t.Errorf("calls %q, want 4", got)
+		}
+	})
+}
+
+func TestForceWithoutTimeAndWhileACallIsOut(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "db")
+	synctest.Test(t, func(t *testing.T) {
+		c := &calls{hold: time.Minute}
+		s, db := open(t, path, c)
+		defer func() { _ = db.Close() }()
+		if err := s.Set([]Job{{Name: "j", Cron: "0 1 * * *", URL: "http://127.0.0.1/"}}); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- s.ForceWithoutTime(t.Context(), "j") }()
+		synctest.Wait()
+		if err := s.Force(t.Context(), "j"); fault.KindOf(err) != fault.Conflict {
+			t.Errorf("Force while a call is out: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if got := c.all(); len(got) != 1 || got[0] != "j  " {
+			t.Errorf("calls %q", got)
+		}
+		run(t, s, 2*time.Hour)
+		if got := c.all(); len(got) != 2 || got[1] != "j 2000-01-01T01:00:00Z " {
+			t.Errorf("calls %q: the run that was due must still come", got)
+		}
+	})
 }

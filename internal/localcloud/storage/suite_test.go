@@ -1,7 +1,6 @@
 package storage_test
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -61,7 +60,7 @@ func startIn(t testing.TB, dir string, o storage.Options) *server {
 func (s *server) client(t testing.TB, opts ...option.ClientOption) *gcs.Client {
 	t.Helper()
 	opts = append([]option.ClientOption{
-		option.WithEndpoint(s.url + "/storage/v1/"), option.WithoutAuthentication(), option.WithHTTPClient(&http.Client{}),
+		option.WithEndpoint(s.url + "/storage/v1/"), option.WithoutAuthentication(),
 	}, opts...)
 	c, err := gcs.NewClient(t.Context(), opts...)
 	if err != nil {
