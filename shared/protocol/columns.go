@@ -11,8 +11,13 @@ import (
 func (d *Decoder) readColumns() {
 	first := true
 	for ok := d.begin('{', '}'); ok && d.err == nil; ok = d.more('}') {
-		key := string(d.key())
-		input, known := d.lookup(key)
+		raw := d.key()
+		input, known := d.lookup(raw)
+		if (!known || d.columns[input]) && d.full() {
+			d.skip(2)
+			continue
+		}
+		key := string(raw)
 		switch {
 		case !known:
 			d.unknown("/"+d.data, key)
@@ -31,8 +36,8 @@ func (d *Decoder) readColumns() {
 
 // lookup finds an input. For a payload a name is also tried as the predecessor wrote it: spaces as underscores, then only
 // letters, digits and underscores.
-func (d *Decoder) lookup(key string) (int, bool) {
-	if i, ok := d.contract.Lookup([]byte(key)); ok || d.form != Payload {
+func (d *Decoder) lookup(key []byte) (int, bool) {
+	if i, ok := d.contract.Lookup(key); ok || d.form != Payload || len(key) > longest {
 		return i, ok
 	}
 	clean := make([]byte, 0, len(key))
@@ -96,6 +101,9 @@ func (d *Decoder) indexed(key string, input int, first bool) (n int) {
 				return n
 			}
 			d.index[at] = row
+		case (!known || d.rows.Has(row, input)) && d.full():
+			d.skip(3)
+			continue
 		case !known || d.rows.Has(row, input):
 			d.problem("/"+d.data+pointer(key)+pointer(at), "index", "each index of the first column once", quote(at))
 			d.skip(3)

@@ -54,15 +54,18 @@ func (d *Decoder) Decode(body []byte, c *feature.Contract, rows *feature.Rows, m
 	}
 	var seen []string
 	for ok := d.begin('{', '}'); ok && d.err == nil; ok = d.more('}') {
-		key := string(d.key())
-		if slices.Contains(seen, key) {
-			d.problem(pointer(key), "duplicate", "each key once", key)
+		raw := d.key()
+		if len(d.problems) == maxProblems && !known(raw) && d.full() {
 			d.skip(1)
 			continue
 		}
-		if len(seen) < maxProblems { // a body of nothing but unknown keys costs no more
-			seen = append(seen, key)
+		key := string(raw)
+		if slices.Contains(seen, key) {
+			d.problem(pointer(key), "duplicate", "each key once", quote(key))
+			d.skip(1)
+			continue
 		}
+		seen = append(seen, key)
 		d.member(key)
 	}
 	d.end()
@@ -94,6 +97,11 @@ func (d *Decoder) example() string {
 		return in[0].Name
 	}
 	return "input"
+}
+
+// known says whether a body may have the key.
+func known(key []byte) bool {
+	return string(key) == "instances" || string(key) == "inputs" || string(key) == "payload" || slices.Contains(tolerated, string(key))
 }
 
 // member reads one key of the body.
@@ -169,6 +177,8 @@ func (d *Decoder) object(row int) {
 		key := d.key()
 		input, known := d.contract.Lookup(key)
 		switch {
+		case (!known || d.rows.Has(row, input)) && d.full():
+			d.skip(3)
 		case !known:
 			d.unknown(d.at(row), string(key))
 			d.skip(3)

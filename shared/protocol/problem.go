@@ -8,6 +8,16 @@ import (
 	"github.com/millrace-ml/millrace/shared/feature"
 )
 
+// full says that the list of problems is full, and counts one more then: a body of nothing but faults must not cost more
+// than one with a hundred.
+func (d *Decoder) full() bool {
+	if len(d.problems) < maxProblems {
+		return false
+	}
+	d.count++
+	return true
+}
+
 func (d *Decoder) problem(pointer, code, expected, got string) {
 	d.count++
 	if len(d.problems) < maxProblems {

@@ -183,15 +183,13 @@ func (s *scanner) escape() bool {
 func (s *scanner) unicode() bool {
 	r, ok := s.hex(s.pos)
 	if !ok {
+		s.fail("expected four hexadecimal digits after \\u")
 		return false
 	}
 	s.pos += 6
 	if r >= 0xd800 && r < 0xe000 {
-		low, ok := rune(0), false
-		if r < 0xdc00 {
-			low, ok = s.hex(s.pos)
-		}
-		if !ok || low < 0xdc00 || low >= 0xe000 {
+		low, ok := s.hex(s.pos)
+		if !ok || r >= 0xdc00 || low < 0xdc00 || low >= 0xe000 {
 			s.fail("a surrogate without its pair")
 			return false
 		}
@@ -202,17 +200,23 @@ func (s *scanner) unicode() bool {
 	return true
 }
 
+// hex reads the digits of an escape \uXXXX that opens at a place.
 func (s *scanner) hex(at int) (rune, bool) {
 	if at+6 > len(s.buf) || s.buf[at] != '\\' || s.buf[at+1] != 'u' {
-		s.fail("expected \\u and four hexadecimal digits")
 		return 0, false
 	}
-	v, err := strconv.ParseUint(string(s.buf[at+2:at+6]), 16, 32)
-	if err != nil {
-		s.fail("expected four hexadecimal digits after \\u")
-		return 0, false
+	var r rune
+	for _, c := range s.buf[at+2 : at+6] {
+		switch {
+		case c >= '0' && c <= '9':
+			r = r<<4 + rune(c-'0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			r = r<<4 + rune(c|0x20-'a'+10)
+		default:
+			return 0, false
+		}
 	}
-	return rune(v), true
+	return r, true
 }
 
 // number reads a number token and its value. A magnitude beyond float64 is ±Inf, for the contract to refuse by range.
