@@ -17,13 +17,24 @@ import (
 	"github.com/millrace-ml/millrace/internal/localcloud/firestore"
 )
 
-// host serves a server over a data file of its own on a free loopback port. Interceptors stand before the service.
-func host(t *testing.T, o firestore.Options, grpcOptions ...grpc.ServerOption) (addr string) {
+// host serves a server over a data file of its own. Interceptors stand before the service.
+func host(t testing.TB, o firestore.Options, grpcOptions ...grpc.ServerOption) (addr string) {
 	t.Helper()
 	db, err := bolt.Open(filepath.Join(t.TempDir(), "data.db"), 0o600, &bolt.Options{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return serveDB(t, db, o, grpcOptions...)
+}
+
+// serveDB serves on a free loopback port until the test ends.
+func serveDB(t testing.TB, db *bolt.DB, o firestore.Options, grpcOptions ...grpc.ServerOption) (addr string) {
+	t.Helper()
 	s, err := firestore.Open(db, o)
 	if err != nil {
 		t.Fatal(err)
@@ -44,9 +55,6 @@ func host(t *testing.T, o firestore.Options, grpcOptions ...grpc.ServerOption) (
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 	return l.Addr().String()
 }
@@ -60,7 +68,7 @@ func (owner) GetRequestMetadata(context.Context, ...string) (map[string]string, 
 
 func (owner) RequireTransportSecurity() bool { return false }
 
-func dial(t *testing.T, addr string) *client.Client {
+func dial(t testing.TB, addr string) *client.Client {
 	t.Helper()
 	c, err := client.NewClient(t.Context(), "local",
 		option.WithEndpoint(addr), option.WithoutAuthentication(),

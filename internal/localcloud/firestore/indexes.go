@@ -21,6 +21,7 @@ type composite struct {
 	Collection string       `json:"collectionGroup"`
 	Scope      string       `json:"queryScope"`
 	Fields     []indexField `json:"fields"`
+	Density    string       `json:"density,omitempty"` // newer CLIs write it; SPARSE_ALL is the only one of this edition
 }
 
 type indexField struct {
@@ -33,6 +34,7 @@ type indexField struct {
 type override struct {
 	Collection string `json:"collectionGroup"`
 	Path       string `json:"fieldPath"`
+	TTL        bool   `json:"ttl"` // documents are not deleted by age here
 	Indexes    []struct {
 		Scope string `json:"queryScope"`
 		Order string `json:"order"`
@@ -56,12 +58,13 @@ func parseIndexes(data []byte) (*declared, error) {
 		return &declared{}, nil
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
 	if err := dec.Decode(&file); err != nil {
-		return nil, fmt.Errorf("indexes: %w", err)
+		return nil, fmt.Errorf("firestore: read the index file: %w", err)
 	}
 	for i, x := range file.Indexes {
 		if err := x.check(); err != nil {
-			return nil, fmt.Errorf("indexes[%d]: %w", i, err)
+			return nil, fmt.Errorf("firestore: index file: indexes[%d].%w", i, err)
 		}
 	}
 	return &declared{file.Indexes, file.Overrides}, nil
@@ -83,6 +86,9 @@ func (x composite) check() error {
 		}
 		if _, err := parseFieldPath(f.Path); err != nil {
 			return fmt.Errorf("fields[%d].fieldPath: %s", i, message(err))
+		}
+		if f.Path == nameField && i < len(x.Fields)-1 {
+			return fmt.Errorf("fields[%d].fieldPath: %s must be the last field", i, nameField)
 		}
 	}
 	return nil
@@ -113,7 +119,8 @@ func (x composite) stored() *index {
 type need struct {
 	equal   []fieldPath
 	ordered []order
-	name    bool // descending
+	name    bool        // descending
+	behind  []fieldPath // compared, but ordered only behind the name: no index that we declare serves that
 }
 
 func (q *query) need(aggregated []fieldPath) need {
@@ -123,17 +130,19 @@ func (q *query) need(aggregated []fieldPath) need {
 			n.equal = append(n.equal, c.field)
 		}
 	}
-	ordered := func(f fieldPath) bool {
-		return slices.ContainsFunc(n.ordered, func(o order) bool { return slices.Equal(o.field, f) })
-	}
 	for _, o := range q.orders {
 		if !o.field.isName() && !containsField(n.equal, o.field) {
 			n.ordered = append(n.ordered, o)
 		}
 	}
 	for _, f := range aggregated {
-		if !containsField(n.equal, f) && !ordered(f) {
+		if !containsField(n.equal, f) && !containsOrder(n.ordered, f) {
 			n.ordered = append(n.ordered, order{f, n.name})
+		}
+	}
+	for _, f := range q.inequalities() {
+		if !containsOrder(q.orders, f) {
+			n.behind = append(n.behind, f)
 		}
 	}
 	return n
@@ -143,10 +152,16 @@ func containsField(list []fieldPath, f fieldPath) bool {
 	return slices.ContainsFunc(list, func(g fieldPath) bool { return slices.Equal(f, g) })
 }
 
+func containsOrder(list []order, f fieldPath) bool {
+	return slices.ContainsFunc(list, func(o order) bool { return slices.Equal(o.field, f) })
+}
+
 // automatic says whether the indexes that each field has by itself serve the query: equalities alone, or one ordered
 // field alone. They do not go backwards through the names of a whole collection.
 func (n need) automatic() bool {
 	switch {
+	case len(n.behind) > 0:
+		return false
 	case len(n.ordered) == 0:
 		return len(n.equal) > 0 || !n.name
 	case len(n.ordered) == 1:
@@ -182,7 +197,7 @@ func (d *declared) checkAutomatic(collection, scope string, n need) error {
 	}
 	for _, f := range fields {
 		if !d.hasSingle(collection, scope, f) {
-			return missingIndex(composite{collection, scope, []indexField{{Path: f.String(), Order: ascending}}})
+			return missingIndex(composite{Collection: collection, Scope: scope, Fields: []indexField{{Path: f.String(), Order: ascending}}})
 		}
 	}
 	return nil
@@ -206,7 +221,7 @@ func (d *declared) hasSingle(collection, scope string, f fieldPath) bool {
 // serves says whether the index answers the query read forwards or backwards.
 func (x composite) serves(n need) bool {
 	fields, name := x.split()
-	if len(fields) != len(n.equal)+len(n.ordered) {
+	if len(fields) != len(n.equal)+len(n.ordered) || len(n.behind) > 0 {
 		return false
 	}
 	for _, f := range n.equal {
@@ -236,8 +251,11 @@ func (n need) index(collection, scope string) composite {
 		last = o.desc
 		x.Fields = append(x.Fields, indexField{Path: o.field.String(), Order: direction[o.desc]})
 	}
-	if last != n.name {
+	if last != n.name || len(n.behind) > 0 {
 		x.Fields = append(x.Fields, indexField{Path: nameField, Order: direction[n.name]})
+	}
+	for _, f := range n.behind {
+		x.Fields = append(x.Fields, indexField{Path: f.String(), Order: direction[n.name]})
 	}
 	return x
 }

@@ -91,9 +91,7 @@ func (q *query) parseFrom(from []*pb.StructuredQuery_CollectionSelector) error {
 // name, all in the direction of the last order given.
 func (q *query) parseOrders(orders []*pb.StructuredQuery_Order) error {
 	last := false
-	has := func(f fieldPath) bool {
-		return slices.ContainsFunc(q.orders, func(o order) bool { return slices.Equal(o.field, f) })
-	}
+	has := func(f fieldPath) bool { return containsOrder(q.orders, f) }
 	for _, o := range orders {
 		f, err := parseFieldPath(o.GetField().GetFieldPath())
 		if err != nil {
@@ -105,24 +103,31 @@ func (q *query) parseOrders(orders []*pb.StructuredQuery_Order) error {
 		last = o.GetDirection() == pb.StructuredQuery_DESCENDING
 		q.orders = append(q.orders, order{f, last})
 	}
-	var implied []fieldPath
-	for _, c := range q.filters {
-		if c.op.inequality() && !c.field.isName() {
-			implied = append(implied, c.field)
+	if has(fieldPath{nameField}) {
+		if !q.orders[len(q.orders)-1].field.isName() {
+			return invalid("order_by: nothing may follow %s", nameField)
 		}
+		return nil // names are unique: more fields would order nothing
 	}
-	slices.SortFunc(implied, func(a, b fieldPath) int { return slices.Compare(a, b) })
-	for _, f := range append(implied, fieldPath{nameField}) {
+	for _, f := range q.inequalities() {
 		if !has(f) {
 			q.orders = append(q.orders, order{f, last})
 		}
 	}
-	// Names are unique: what comes behind __name__ orders nothing.
-	i := slices.IndexFunc(q.orders, func(o order) bool { return o.field.isName() })
-	if i < len(orders)-1 {
-		return invalid("order_by: nothing may follow %s", nameField)
-	}
+	q.orders = append(q.orders, order{fieldPath{nameField}, last})
 	return nil
+}
+
+// inequalities are the fields that are compared by order, but the name, sorted.
+func (q *query) inequalities() []fieldPath {
+	var list []fieldPath
+	for _, c := range q.filters {
+		if c.op.inequality() && !c.field.isName() && !containsField(list, c.field) {
+			list = append(list, c.field)
+		}
+	}
+	slices.SortFunc(list, func(a, b fieldPath) int { return slices.Compare(a, b) })
+	return list
 }
 
 // parseCursor takes values for the orders that were given, not for those that are implied.

@@ -106,6 +106,7 @@ var indexParts = []part{
 			"directions that do not match": {e.runs().OrderBy("created", firestore.Asc).OrderBy("rows", firestore.Desc), "created ASCENDING, rows DESCENDING"},
 			"names against the order":      {e.runs().OrderBy("created", firestore.Asc).OrderBy(firestore.DocumentID, firestore.Desc), "created ASCENDING, __name__ DESCENDING"},
 			"names alone, down":            {e.runs().OrderBy(firestore.DocumentID, firestore.Desc), "__name__ DESCENDING"},
+			"a range, by name":             {e.runs().Where("state", ">", "a").OrderBy(firestore.DocumentID, firestore.Asc), "__name__ ASCENDING, state ASCENDING"},
 			"a group's field":              {e.c.CollectionGroup("runs").Where("model", "==", "m"), "scope COLLECTION_GROUP"},
 			"a group's declared field":     {e.c.CollectionGroup("tasks").Where("state", "==", "x"), ""},
 		} {
