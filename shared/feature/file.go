@@ -3,10 +3,7 @@ package feature
 import (
 	"bytes"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
-	"unsafe"
 
 	"github.com/millrace-ml/millrace/shared/fault"
 	"github.com/millrace-ml/millrace/shared/manifest"
@@ -130,24 +127,6 @@ func (in *input) parseText(word []byte) (float64, string) {
 		return in.numberCode(v)
 	}
 	return v, in.checkNumber(v, word)
-}
-
-// parseDecimal reads a decimal number as strconv does, but no hexadecimal, underscore, NaN or Infinity. A number beyond
-// float64 is infinite.
-func parseDecimal(word []byte) (float64, bool) {
-	if len(word) == 0 || len(word) > 1000 {
-		return 0, false
-	}
-	for _, c := range word {
-		if (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
-			return 0, false
-		}
-	}
-	v, err := strconv.ParseFloat(unsafe.String(&word[0], len(word)), 64) // an error copies the text
-	if err != nil && !math.IsInf(v, 0) {
-		return 0, false
-	}
-	return v, true
 }
 
 func parseBool(word []byte) (float64, string) {
