@@ -217,9 +217,9 @@ func TestWhatFailsAnArtifact(t *testing.T) {
 		storage      *gcs.Client
 	}{
 		"a changed name":      {`artifact:a={"name":"mine"}`, `changes its name`, client},
-		"two for one":         {`artifact:a={},{}`, `it is declared as one`, client},
+		"two for one":         {`file:{{$.outputs.output_file}}={"artifacts":{"a":{"artifacts":[{},{}]}}}`, `it is declared as one`, client},
 		"no storage":          {`file:{{$.outputs.artifacts['a'].path}}=x`, "vertex.Options.Storage", nil},
-		"a missing bucket":    {`artifact:a={"uri":"gs://elsewhere/x"}", "file:{{$.outputs.artifacts['a'].path}}/../../../../../elsewhere/x=y`, "upload output artifact a: write gs://elsewhere/x", client},
+		"a missing bucket":    {`artifact:a={"uri":"gs://elsewhere/x"}", "file:gcs/elsewhere/x=y`, "upload output artifact a: write gs://elsewhere/x", client},
 		"a URI that climbs":   {`artifact:a={"uri":"gs://artifacts/../../x"}`, "cannot be a path", client},
 		"no executor output":  {`file:{{$.outputs.output_file}}={`, "executor_output.json", client},
 		"outputs of any kind": {`file:{{$.outputs.output_file}}=[]`, "executor_output.json", client},

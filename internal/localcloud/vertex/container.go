@@ -47,7 +47,7 @@ func (r *run) container(ctx context.Context, t *task, rec *record, in *values, e
 		}
 		if fresh && r.halted(exempt) {
 			release()
-			return r.end(rec, outcome{state: taskNotTriggered}, change{})
+			return r.halt(rec)
 		}
 		fresh = false
 		a := r.attempt(ctx, t, rec, in, c)
@@ -113,11 +113,15 @@ func backoff(p *pipelinespec.PipelineTaskSpec_RetryPolicy, n int) time.Duration 
 	if m := p.GetBackoffMaxDuration(); m != nil && m.AsDuration() < limit {
 		limit = m.AsDuration()
 	}
+	base := float64(max(p.GetBackoffDuration().AsDuration(), 0))
+	if base == 0 {
+		return 0 // and not 0 × infinity, for many attempts
+	}
 	factor := p.GetBackoffFactor()
 	if factor == 0 {
 		factor = 2
 	}
-	d := float64(p.GetBackoffDuration().AsDuration()) * math.Pow(factor, float64(n-1))
+	d := base * math.Pow(factor, float64(n-1))
 	if !(d < float64(limit)) {
 		return max(limit, 0)
 	}

@@ -33,9 +33,10 @@ type run struct {
 
 // outcome is what a task, a dag or a job came to.
 type outcome struct {
-	state taskState
-	out   *values
-	err   *status.Status // of FAILED and CANCELLED
+	state  taskState
+	out    *values
+	err    *status.Status // of FAILED and CANCELLED
+	halted bool           // NOT_TRIGGERED by FAIL_FAST
 }
 
 // interrupted is the state of what the closing of the server cut off: nothing was decided and nothing is written.
@@ -214,13 +215,16 @@ func (r *run) dag(ctx context.Context, s *scope) outcome {
 }
 
 // summarise is the state of what consists of parts: cut off, cancelled, failed or succeeded, in this order. What was not
-// triggered does no harm. The error names the failed parts and repeats the first one's message.
+// triggered does no harm, unless FAIL_FAST kept it from running: then the whole is incomplete, which is no success. The
+// error names the failed parts and repeats the first one's message.
 func summarise(format string, names []string, all []outcome) outcome {
 	var failed []string
 	var first *status.Status
 	states := map[taskState]bool{}
+	halted := false
 	for i, o := range all {
 		states[o.state] = true
+		halted = halted || o.halted
 		if o.state == taskFailed {
 			failed = append(failed, names[i])
 			if first == nil {
@@ -240,6 +244,8 @@ func summarise(format string, names []string, all []outcome) outcome {
 		}
 		message := fmt.Sprintf(format, strings.Join(shown, ", ")) + " " + failed[0] + ": " + first.Message()
 		return outcome{state: taskFailed, err: status.New(codes.FailedPrecondition, message)}
+	case halted:
+		return outcome{state: taskFailed, err: status.New(codes.Aborted, "Not all of it was run: a task elsewhere failed and the failure policy is FAIL_FAST.")}
 	}
 	return outcome{state: taskSucceeded}
 }

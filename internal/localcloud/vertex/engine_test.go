@@ -281,7 +281,7 @@ func TestFailurePolicies(t *testing.T) {
 	gate := filepath.Join(c.dir, "gate")
 	spec := `
 components:
-  bad: {run: ['exit:1']}
+  bad: {run: ['wait:` + gate + `-bad', 'exit:1']}
   slow: {run: ['wait:` + gate + `']}
   leaf: {run: ['arg:']}
 root:
@@ -303,12 +303,15 @@ root:
 		r := request(id, pipeline(t, spec), nil)
 		r.PipelineJob.RuntimeConfig.FailurePolicy = tc.policy
 		c.create(r)
+		c.until(id, "slow runs", func(j *aiplatformpb.PipelineJob) bool { return states(j)["slow"] == "RUNNING" })
+		touch(t, gate+"-bad")
 		c.until(id, "bad has failed while slow runs", func(j *aiplatformpb.PipelineJob) bool {
 			return states(j)["bad"] == "FAILED" && states(j)["slow"] == "RUNNING"
 		})
 		touch(t, gate)
 		job := c.until(id, "the job is finished", ended)
 		remove(t, gate)
+		remove(t, gate+"-bad")
 		wantState(t, job, "FAILED")
 		want := map[string]string{"bad": "FAILED", "slow": "SUCCEEDED", "next": tc.next, "exit": "SUCCEEDED"}
 		if diff := cmp.Diff(want, states(job)); diff != "" {

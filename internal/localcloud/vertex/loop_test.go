@@ -144,3 +144,42 @@ root: {dag: {tasks: {loop: {componentRef: {name: a}, parameterIterator: {itemInp
 		}
 	}
 }
+
+func TestFailFastLeavesNoDagSucceededThatIsIncomplete(t *testing.T) {
+	t.Parallel()
+	c := open(t, nil)
+	r := request("incomplete", pipeline(t, `
+components:
+  a: {run: ["wait:`+c.dir+`/gate"], in: {item: STRING}}
+  bad: {run: ['wait:`+c.dir+`/bad', 'exit:1']}
+  exit: {run: ["out:state=\"{{$.inputs.parameters['s']}}\""], in: {s: STRING}, out: {state: STRING}}
+  work: {dag: {tasks: {loop: {componentRef: {name: a}, parameterIterator: {itemInput: item, items: {raw: '["a","b"]'}}, iteratorPolicy: {parallelismLimit: 1}}}}}
+root:
+  dag:
+    tasks:
+      bad: {componentRef: {name: bad}}
+      work: {componentRef: {name: work}}
+      exit:
+        componentRef: {name: exit}
+        inputs: {parameters: {s: {taskFinalStatus: {producerTask: work}, parameterExpressionSelector: 'struct_value["state"]'}}}
+        triggerPolicy: {strategy: ALL_UPSTREAM_TASKS_COMPLETED}
+`), nil)
+	r.PipelineJob.RuntimeConfig.FailurePolicy = aiplatformpb.PipelineFailurePolicy_PIPELINE_FAILURE_POLICY_FAIL_FAST
+	c.create(r)
+	c.until("incomplete", "the first iteration runs", func(j *aiplatformpb.PipelineJob) bool { return states(j)["work.loop.loop-0"] == "RUNNING" })
+	touch(t, filepath.Join(c.dir, "bad"))
+	c.until("incomplete", "bad has failed while the first iteration runs", func(j *aiplatformpb.PipelineJob) bool {
+		return states(j)["bad"] == "FAILED" && states(j)["work.loop.loop-0"] == "RUNNING"
+	})
+	touch(t, filepath.Join(c.dir, "gate"))
+	job := c.until("incomplete", "the job is finished", ended)
+	want := map[string]string{
+		"bad": "FAILED", "work": "FAILED", "work.loop": "FAILED", "work.loop.loop-0": "SUCCEEDED", "work.loop.loop-1": "NOT_TRIGGERED", "exit": "SUCCEEDED",
+	}
+	if diff := cmp.Diff(want, states(job)); diff != "" {
+		t.Errorf("task states (-want +got):\n%s", diff)
+	}
+	if got := output(t, job, "exit", "state"); got != "FAILED" {
+		t.Errorf("the exit task saw %v, want FAILED", got)
+	}
+}

@@ -80,11 +80,12 @@ func (s *Server) runProcess(ctx context.Context, c command) exit {
 	waited := make(chan error, 1)
 	go func() { waited <- cmd.Wait() }()
 	e := exit{process: p}
+	s.o.Log.Debug("process started", "task", c.task, "pid", p.Pid)
 	if e.broken = s.store.addProcess(p); e.broken != nil {
 		signalGroup(p.Pid, killSignal)
 		<-waited
 	} else {
-		s.o.Log.Debug("process started", "task", c.task, "pid", p.Pid)
+		s.o.Log.Debug("process recorded", "task", c.task, "pid", p.Pid)
 		e.stopped, err = s.await(ctx, p.Pid, waited)
 	}
 	signalGroup(p.Pid, killSignal)

@@ -151,6 +151,9 @@ func (r *run) end(rec *record, o outcome, c change) outcome {
 	rec.outputs = o.out.output()
 	rec.detail.Outputs = artifactLists(o.out)
 	if e := rec.detail.Execution; e != nil {
+		if e.Metadata.GetFields() == nil { // an empty map does not come back from the file
+			e.Metadata = &structpb.Struct{Fields: map[string]*structpb.Value{}}
+		}
 		for k, v := range o.out.params {
 			e.Metadata.Fields["output:"+k] = v
 		}
@@ -164,6 +167,12 @@ func (r *run) end(rec *record, o outcome, c change) outcome {
 	return o
 }
 
+// halt ends a task that FAIL_FAST keeps from starting.
+func (r *run) halt(rec *record) outcome {
+	rec.halted = true
+	return r.end(rec, outcome{state: taskNotTriggered, halted: true}, change{})
+}
+
 // fail ends a task whose spec or inputs are wrong.
 func (r *run) fail(rec *record, err error) outcome {
 	return r.end(rec, outcome{state: taskFailed, err: status.New(codes.InvalidArgument, err.Error())}, change{})
@@ -174,7 +183,7 @@ func (rec *record) decided() (outcome, bool) {
 	if !final(rec.detail.State) {
 		return outcome{}, false
 	}
-	o := outcome{state: rec.detail.State, out: outputValues(rec.outputs)}
+	o := outcome{state: rec.detail.State, out: outputValues(rec.outputs), halted: rec.halted}
 	if rec.detail.Error != nil {
 		o.err = status.FromProto(rec.detail.Error)
 	}

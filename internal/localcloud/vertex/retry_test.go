@@ -107,12 +107,14 @@ func TestOneFailedTaskDoesNotHoldTheRetriesOfAnother(t *testing.T) {
 	c := open(t, nil)
 	r := request("fast-retry", pipeline(t, `
 components:
-  bad: {run: ['exit:1']}
+  bad: {run: ['wait:`+c.dir+`/bad', 'exit:1']}
   again: {run: ['wait:`+c.dir+`/gate', 'fails:`+c.dir+`/count=1']}
 root: {dag: {tasks: {bad: {componentRef: {name: bad}}, again: {componentRef: {name: again}, retryPolicy: {maxRetryCount: 1}}}}}
 `), nil)
 	r.PipelineJob.RuntimeConfig.FailurePolicy = aiplatformpb.PipelineFailurePolicy_PIPELINE_FAILURE_POLICY_FAIL_FAST
 	c.create(r)
+	c.until("fast-retry", "again runs", func(j *aiplatformpb.PipelineJob) bool { return states(j)["again"] == "RUNNING" })
+	touch(t, filepath.Join(c.dir, "bad"))
 	c.until("fast-retry", "bad has failed while again runs", func(j *aiplatformpb.PipelineJob) bool {
 		return states(j)["bad"] == "FAILED" && states(j)["again"] == "RUNNING"
 	})

@@ -214,6 +214,7 @@ type record struct {
 	outputs   *pipelinespec.ExecutorOutput
 	attempt   int       // 1-based: the one that runs, or runs next
 	notBefore time.Time // when the next attempt may start
+	halted    bool      // NOT_TRIGGERED by FAIL_FAST, not by a condition or an upstream task
 }
 
 // storedRecord is a record in the file: JSON around protobuf messages.
@@ -222,12 +223,13 @@ type storedRecord struct {
 	Outputs   []byte    `json:"outputs,omitempty"`
 	Attempt   int       `json:"attempt"`
 	NotBefore time.Time `json:"not_before,omitzero"`
+	Halted    bool      `json:"halted,omitempty"`
 }
 
 func taskKey(job, unique string) []byte { return []byte(job + "\x00" + unique) }
 
 func (r *record) encode() ([]byte, error) {
-	st := storedRecord{Attempt: r.attempt, NotBefore: r.notBefore}
+	st := storedRecord{Attempt: r.attempt, NotBefore: r.notBefore, Halted: r.halted}
 	var err error
 	if st.Detail, err = proto.Marshal(r.detail); err != nil {
 		return nil, err
@@ -243,6 +245,9 @@ func decodeRecord(value []byte) (*record, error) {
 	if err := json.Unmarshal(value, &st); err != nil {
 		return nil, err
 	}
-	r := &record{detail: &aiplatformpb.PipelineTaskDetail{}, outputs: &pipelinespec.ExecutorOutput{}, attempt: st.Attempt, notBefore: st.NotBefore}
+	r := &record{
+		detail: &aiplatformpb.PipelineTaskDetail{}, outputs: &pipelinespec.ExecutorOutput{},
+		attempt: st.Attempt, notBefore: st.NotBefore, halted: st.Halted,
+	}
 	return r, errors.Join(proto.Unmarshal(st.Detail, r.detail), proto.Unmarshal(st.Outputs, r.outputs))
 }

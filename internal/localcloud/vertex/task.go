@@ -35,7 +35,7 @@ func (r *run) task(ctx context.Context, s *scope, t *task) outcome {
 			return r.end(rec, outcome{state: taskNotTriggered}, change{})
 		}
 		if r.halted(exempt) {
-			return r.end(rec, outcome{state: taskNotTriggered}, change{})
+			return r.halt(rec)
 		}
 	}
 	in, err := r.inputs(s, t, rec)
@@ -135,7 +135,7 @@ func (r *run) iteration(ctx context.Context, t *task, rec *record, in *values, e
 		return o
 	}
 	if rec.detail.State == taskPending && rec.attempt == 1 && r.halted(exempt) {
-		return r.end(rec, outcome{state: taskNotTriggered}, change{})
+		return r.halt(rec)
 	}
 	return r.component(ctx, t, rec, in, exempt)
 }
