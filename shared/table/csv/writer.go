@@ -74,6 +74,12 @@ func (w *Writer) EndRow() {
 	w.fields = 0
 }
 
+// Reset begins a new stream; what was not flushed is dropped.
+func (w *Writer) Reset(to io.Writer) {
+	w.w.Reset(to)
+	w.fields = 0
+}
+
 // Flush hands everything to the stream below and answers the first error.
 func (w *Writer) Flush() error { return w.w.Flush() }
 
