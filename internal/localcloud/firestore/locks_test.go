@@ -3,6 +3,8 @@ package firestore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,18 +16,19 @@ import (
 // ask runs acquire in the bubble and gives a function that says what came of it: waiting until it was decided.
 func ask(t *testing.T, l *locks, o *owner, items map[string]lockMode) func() string {
 	t.Helper()
-	result := "waiting"
+	var result atomic.Value
+	result.Store("waiting")
 	go func() {
 		if err := l.acquire(t.Context(), o, items); err != nil {
-			result = status.Code(err).String()
+			result.Store(status.Code(err).String())
 			return
 		}
-		result = "granted"
+		result.Store("granted")
 	}()
 	synctest.Wait()
 	return func() string {
 		synctest.Wait()
-		return result
+		return fmt.Sprint(result.Load())
 	}
 }
 
@@ -158,6 +161,8 @@ func TestLocks(t *testing.T) {
 				run(t, l, l.newOwner(), l.newOwner(), l.newOwner())
 				l.close(errStopping)
 				synctest.Wait()
+				l.mu.Lock()
+				defer l.mu.Unlock()
 				if left := len(l.waiting); left > 0 {
 					t.Errorf("%d requests still wait", left)
 				}
@@ -233,6 +238,8 @@ func TestIdleTransaction(t *testing.T) {
 		}
 		ts.end(retry)
 		time.Sleep(graveTime + ts.idle)
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
 		if len(ts.byID) != 0 {
 			t.Errorf("%d transactions are remembered", len(ts.byID))
 		}
