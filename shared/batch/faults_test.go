@@ -1,0 +1,383 @@
+package batch_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
+	"google.golang.org/grpc/codes"
+
+	"github.com/millrace-ml/millrace/internal/batchtest"
+	"github.com/millrace-ml/millrace/internal/localcloud/chaos"
+	"github.com/millrace-ml/millrace/shared/batch"
+	"github.com/millrace-ml/millrace/shared/fault"
+	"github.com/millrace-ml/millrace/shared/ledger"
+)
+
+// faults are what may happen to any one call of a start. A kill takes the whole start with it.
+var faults = func() map[string]chaos.Fault {
+	all := map[string]chaos.Fault{
+		"kill before": {Action: chaos.Kill},
+		"kill after":  {Action: chaos.Kill, After: true},
+		"silence":     {Action: chaos.Drop, After: true},
+	}
+	for _, code := range []codes.Code{codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted, codes.Internal} {
+		all[code.String()+" before"] = chaos.Fault{Code: code}
+		all[code.String()+" after"] = chaos.Fault{Code: code, After: true}
+	}
+	return all
+}()
+
+// telling are the faults that leave something behind.
+var telling = []string{"kill before", "kill after", "Unavailable after", "ResourceExhausted after"}
+
+// scenario is one way in which a run starts.
+type scenario struct {
+	trigger  func(t *testing.T, c *batchtest.Cloud, n int) batch.Trigger
+	delivery bool // whoever sent it sends it again until it is acknowledged; else Reconcile alone must find it
+}
+
+var scenarios = map[string]scenario{
+	"upload":                     {upload, true},
+	"upload whose event is lost": {upload, false},
+	"tick":                       {tick, true},
+	"tick that is missed":        {tick, false},
+	"request": {func(_ *testing.T, _ *batchtest.Cloud, n int) batch.Trigger {
+		return batch.Request{Ask: nightly, Key: fmt.Sprint("key ", n), By: "ann@example.com"}
+	}, true},
+}
+
+var nightly = batch.Ask{Model: "rides", Schedule: "nightly"}
+
+func upload(t *testing.T, c *batchtest.Cloud, n int) batch.Trigger {
+	return c.Upload(t, fmt.Sprintf("rides/%d.csv", n), "x\n1\n")
+}
+
+func tick(_ *testing.T, c *batchtest.Cloud, n int) batch.Trigger {
+	at := time.Date(2031, 8, 1+n, 6, 15, 0, 0, time.UTC)
+	c.Clock.SetTo(at)
+	return batch.Tick{Ask: nightly, Scheduled: at}
+}
+
+// TestEveryFaultAtEveryCall strikes each call of a start with each fault, lets what is left repair it, and checks that the
+// trigger has one record, one job and one end.
+//
+// Uploads meet every fault. The other ways share all but the first lines with them and meet those faults that leave
+// something behind; MILLRACE_FAULTS=all gives them all.
+func TestEveryFaultAtEveryCall(t *testing.T) {
+	t.Parallel()
+	for name, s := range scenarios {
+		for kind, f := range faults {
+			if name != "upload" && os.Getenv("MILLRACE_FAULTS") != "all" && !slices.Contains(telling, kind) {
+				continue
+			}
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				strikeEachCall(t, s, f)
+			})
+		}
+	}
+}
+
+func strikeEachCall(t *testing.T, s scenario, f chaos.Fault) {
+	c := batchtest.New(t)
+	o := batch.Options{Deadline: 20 * time.Second, Lease: time.Second, Margin: -1, Ledger: ledger.Options{Timeout: 10 * time.Second}}
+	patient := o
+	if f.Action == chaos.Drop {
+		o.Deadline, o.Ledger.Timeout = 3*time.Second, time.Second
+	}
+	for n := 1; ; n++ {
+		b := c.Batch(t, o) // a new process: its cache of releases is empty
+		trigger := s.trigger(t, c, n)
+		known := keys(c.Runs(t))
+		f.N = n
+		c.Faults.Arm(f)
+		ctx, kill := context.WithCancel(t.Context())
+		c.Faults.Exit = kill
+		before := len(c.Faults.Calls())
+		_, err := b.Start(ctx, trigger)
+		kill()
+		struck := c.Faults.Disarm() == 0
+		calls := c.Faults.Calls()[before:]
+		where := fmt.Sprintf("call %d of %v", n, calls)
+		if s.delivery {
+			redeliver(t, c, patient, trigger, err, where)
+		}
+		run := settle(t, c, patient, known, where)
+		check(t, c, run, where)
+		if !struck && err == nil && n < 9 {
+			t.Errorf("a start has %d calls only: %v", n, calls)
+		}
+		if t.Failed() || !struck && err == nil {
+			return
+		}
+	}
+}
+
+func keys(runs []*ledger.Run) []string {
+	var k []string
+	for _, r := range runs {
+		k = append(k, r.Key)
+	}
+	return k
+}
+
+// redeliver sends the trigger again, as Pub/Sub and Scheduler do, until it is acknowledged.
+func redeliver(t *testing.T, c *batchtest.Cloud, o batch.Options, trigger batch.Trigger, err error, where string) {
+	t.Helper()
+	for try := 0; err != nil; try++ {
+		if try == 5 {
+			t.Fatalf("%s: after five deliveries: %v", where, err)
+		}
+		if !fault.KindOf(err).Retry() {
+			t.Fatalf("%s: the trigger was given up: %v", where, err)
+		}
+		c.Clock.Advance(10 * time.Second)
+		_, err = c.Batch(t, o).Start(t.Context(), trigger)
+	}
+}
+
+// settle lets the sweeps run until nothing changes, ends the pipeline well, and gives the one new record.
+func settle(t *testing.T, c *batchtest.Cloud, o batch.Options, known []string, where string) *ledger.Run {
+	t.Helper()
+	b := c.Batch(t, o)
+	c.Clock.Advance(3 * time.Minute)
+	for range 2 {
+		if _, err := b.Reconcile(t.Context()); err != nil {
+			t.Fatalf("%s: reconcile: %v", where, err)
+		}
+		c.Clock.Advance(3 * time.Minute)
+	}
+	for _, id := range c.Vertex.Jobs() {
+		if job := c.Vertex.Job(id); job.GetState() == aiplatformpb.PipelineState_PIPELINE_STATE_PENDING {
+			c.Vertex.End(id, aiplatformpb.PipelineState_PIPELINE_STATE_SUCCEEDED, "")
+			c.Succeed(t, &ledger.Run{ID: id, Model: "rides"}, 2)
+		}
+	}
+	if _, err := b.Reconcile(t.Context()); err != nil {
+		t.Fatalf("%s: reconcile: %v", where, err)
+	}
+	var fresh []*ledger.Run
+	for _, r := range c.Runs(t) {
+		if !slices.Contains(known, r.Key) {
+			fresh = append(fresh, r)
+		}
+	}
+	if len(fresh) != 1 {
+		t.Fatalf("%s: %d new records, expected 1", where, len(fresh))
+	}
+	return fresh[0]
+}
+
+// check holds the invariants: one end, jobs equal to runs and none twice, states along the table, attempts that rise.
+func check(t *testing.T, c *batchtest.Cloud, run *ledger.Run, where string) {
+	t.Helper()
+	if run.State != ledger.Succeeded || run.Counts.Rows != 2 {
+		t.Errorf("%s: run ended as %s (%s) with %d rows, expected succeeded with 2; history %v", where, run.State, run.Reason, run.Counts.Rows, run.History)
+	}
+	jobs := c.Vertex.Jobs()
+	if n := len(slices.Compact(slices.Sorted(slices.Values(jobs)))); n != len(jobs) || !slices.Contains(jobs, run.ID) || len(c.Runs(t)) != len(jobs) {
+		t.Errorf("%s: jobs %v for %d runs; expected one each", where, jobs, len(c.Runs(t)))
+	}
+	last := ledger.State("")
+	for _, h := range run.History {
+		if h.From != last {
+			t.Errorf("%s: history jumps from %q to %q: %v", where, last, h.From, run.History)
+		}
+		last = h.To
+	}
+	if last != run.State || run.Attempt < 1 || run.Refusals >= run.Attempt {
+		t.Errorf("%s: state %s, attempt %d, refusals %d, history %v", where, run.State, run.Attempt, run.Refusals, run.History)
+	}
+}
+
+// A call that Vertex surely refuses ends the run, unless an earlier call, whose answer was lost, has made the job.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		answers []batchtest.Answer
+		state   ledger.State
+		says    string
+	}{
+		"invalid argument":           {[]batchtest.Answer{{Code: codes.InvalidArgument}}, ledger.Failed, "InvalidArgument"},
+		"permission denied":          {[]batchtest.Answer{{Code: codes.PermissionDenied}}, ledger.Failed, "PermissionDenied"},
+		"not found":                  {[]batchtest.Answer{{Code: codes.NotFound}}, ledger.Failed, "NotFound"},
+		"no quota":                   {[]batchtest.Answer{{Code: codes.ResourceExhausted}}, ledger.Pending, ""},
+		"lost, then refused":         {[]batchtest.Answer{{Code: codes.Unavailable, Applied: true}, {Code: codes.PermissionDenied}}, ledger.Submitted, ""},
+		"lost, then exists":          {[]batchtest.Answer{{Code: codes.DeadlineExceeded, Applied: true}}, ledger.Submitted, ""},
+		"down once":                  {[]batchtest.Answer{{Code: codes.Unavailable}}, ledger.Submitted, ""},
+		"created, and says no quota": {[]batchtest.Answer{{Code: codes.ResourceExhausted, Applied: true}}, ledger.Submitted, ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := batchtest.New(t)
+			c.Vertex.Script(tc.answers...)
+			run, err := c.Batch(t, batch.Options{}).Start(t.Context(), upload(t, c, 1))
+			if err != nil || run.State != tc.state || !strings.Contains(run.Reason, tc.says) {
+				t.Fatalf("Start = %+v, %v; expected %s with %q", run, err, tc.state, tc.says)
+			}
+			if failed := c.Logged(t, "run_finished"); tc.state == ledger.Failed && (len(failed) != 1 || failed[0]["level"] != "ERROR" || failed[0]["run_id"] != run.ID) {
+				t.Errorf("logged %v, expected one error of the run", failed)
+			}
+			if want := map[bool]int{true: 1}[tc.state == ledger.Submitted]; len(c.Vertex.Jobs()) != want {
+				t.Errorf("jobs %v, expected %d", c.Vertex.Jobs(), want)
+			}
+		})
+	}
+}
+
+func TestAnotherJobOfOurID(t *testing.T) {
+	t.Parallel()
+	c := batchtest.New(t)
+	b := c.Batch(t, batch.Options{})
+	u := c.Upload(t, "rides/a.csv", "x\n1\n")
+	c.Vertex.Script(batchtest.Answer{Code: codes.ResourceExhausted})
+	run, err := b.Start(t.Context(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Vertex.Plant(run.ID, "somebody-elses")
+	if report, err := b.Drain(t.Context()); err != nil || report.Ended != 1 {
+		t.Fatalf("Drain = %+v, %v", report, err)
+	}
+	got := c.TheRun(t)
+	if got.State != ledger.Failed || !strings.Contains(got.Reason, "collision") {
+		t.Errorf("run is %s (%s), expected failed by a collision", got.State, got.Reason)
+	}
+}
+
+// A late owner wakes after its lease is over and somebody else has taken the run on.
+func TestALateOwnerChangesNothing(t *testing.T) {
+	t.Parallel()
+	c := batchtest.New(t)
+	b := c.Batch(t, batch.Options{Deadline: 20 * time.Second, Lease: time.Second, Margin: -1})
+	u := c.Upload(t, "rides/a.csv", "x\n1\n")
+	asleep, first := make(chan struct{}), true
+	var mine *ledger.Run
+	c.Vertex.OnCreate(func(string) {
+		if !first {
+			return
+		}
+		first = false
+		defer close(asleep)
+		c.Clock.Advance(2 * time.Second) // the first owner sleeps past its lease
+		run, err := b.Start(t.Context(), u)
+		if err != nil || run.State != ledger.Submitted || run.Attempt != 2 {
+			t.Errorf("the takeover is %+v, %v; expected submitted at the second attempt", run, err)
+		}
+		mine = run
+	})
+	run, err := b.Start(t.Context(), u)
+	<-asleep
+	if err != nil || run.State != ledger.Submitted {
+		t.Errorf("the late owner got %+v, %v; expected the run as it is", run, err)
+	}
+	if got := c.TheRun(t); mine == nil || got.Writer != mine.Writer || got.Revision != mine.Revision {
+		t.Errorf("the late owner wrote the record: %+v", got)
+	}
+	if len(c.Vertex.Jobs()) != 1 {
+		t.Errorf("jobs %v, expected one", c.Vertex.Jobs())
+	}
+}
+
+func TestWrongClocksTakeNothingOverEarly(t *testing.T) {
+	t.Parallel()
+	for name, off := range map[string]time.Duration{"ten minutes ahead": 10 * time.Minute, "ten minutes behind": -10 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := batchtest.New(t)
+			u := c.Upload(t, "rides/a.csv", "x\n1\n")
+			b := c.Batch(t, batch.Options{})
+			c.Vertex.OnCreate(func(string) {
+				wrong := *c
+				wrong.Clock = new(batchtest.Clock)
+				wrong.Clock.Advance(off)
+				if _, err := wrong.Batch(t, batch.Options{}).Start(t.Context(), u); fault.KindOf(err) != fault.Unavailable {
+					t.Errorf("a process whose clock is wrong got %v, expected busy", err)
+				}
+			})
+			if _, err := b.Start(t.Context(), u); err != nil {
+				t.Fatal(err)
+			}
+			if run := c.TheRun(t); run.Attempt != 1 {
+				t.Errorf("attempt %d, expected 1", run.Attempt)
+			}
+		})
+	}
+}
+
+// What a run was claimed with stays, whatever is released before the takeover.
+func TestATakeoverSendsWhatWasClaimed(t *testing.T) {
+	t.Parallel()
+	c := batchtest.New(t)
+	u := c.Upload(t, "rides/a.csv", "x\n1\n")
+	ctx, kill := context.WithCancel(t.Context())
+	c.Faults.Exit = kill
+	c.Faults.Arm(chaos.Fault{Match: "vertex:CreatePipelineJob", Action: chaos.Kill})
+	if _, err := c.Batch(t, batch.Options{}).Start(ctx, u); err == nil {
+		t.Fatal("the start was not killed")
+	}
+	claimed := c.TheRun(t)
+	if claimed.State != ledger.Submitting {
+		t.Fatalf("run is %s, expected submitting", claimed.State)
+	}
+	newer := c.Release(t, strings.Replace(batchtest.Model, `version: "7"`, `version: "8"`, 1))
+	c.Clock.Advance(time.Minute)
+	run, err := c.Batch(t, batch.Options{}).Start(t.Context(), u)
+	if err != nil || run.State != ledger.Submitted || run.Release != claimed.Release {
+		t.Fatalf("Start = %+v, %v; expected the release that it was claimed with", run, err)
+	}
+	sent := c.Vertex.Job(run.ID).GetRuntimeConfig().GetParameterValues()["model_digest"].GetStringValue()
+	if sent != claimed.Release.FolderDigest || sent == newer.FolderDigest {
+		t.Errorf("the job has the folder %s, expected %s", sent, claimed.Release.FolderDigest)
+	}
+}
+
+func TestAPipelineThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	c := batchtest.New(t)
+	b := c.Batch(t, batch.Options{})
+	rel := c.Release(t, batchtest.Model)
+	object := strings.TrimPrefix(rel.Spec, "gs://"+batchtest.Artifacts+"/")
+	if err := c.Storage.Bucket(batchtest.Artifacts).Object(object).Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run, err := b.Start(t.Context(), c.Upload(t, "rides/a.csv", "x\n1\n"))
+	if err != nil || run.State != ledger.Failed || !strings.Contains(run.Reason, "no valid pipeline") {
+		t.Errorf("without its pipeline: %+v, %v; expected failed", run, err)
+	}
+	c.Put(t, batchtest.Artifacts, object, "another pipeline")
+	run, err = b.Start(t.Context(), c.Upload(t, "rides/b.csv", "x\n1\n"))
+	if err != nil || run.State != ledger.Failed || !strings.Contains(run.Reason, "digest") {
+		t.Errorf("with another pipeline: %+v, %v; expected failed by its digest", run, err)
+	}
+}
+
+// The pipeline cannot be read for a moment: the claim is given back, so that the next delivery need not wait for a lease.
+func TestAClaimIsGivenBack(t *testing.T) {
+	t.Parallel()
+	c := batchtest.New(t)
+	b := c.Batch(t, batch.Options{Deadline: 2 * time.Second})
+	u := c.Upload(t, "rides/a.csv", "x\n1\n")
+	if _, err := b.Start(t.Context(), c.Upload(t, "rides/first.csv", "x\n1\n")); err != nil {
+		t.Fatal(err) // the releases are in the cache now
+	}
+	c.Faults.Arm(chaos.Fault{Match: "storage:objects.media", Code: codes.PermissionDenied})
+	_, err := b.Start(t.Context(), u)
+	if fault.KindOf(err) != fault.Unavailable {
+		t.Fatalf("Start = %v, expected unavailable", err)
+	}
+	runs := c.Runs(t)
+	if runs[0].State != ledger.Pending {
+		t.Fatalf("run is %s, expected pending again", runs[0].State)
+	}
+	if run, err := b.Start(t.Context(), u); err != nil || run.State != ledger.Submitted {
+		t.Errorf("the next delivery is %+v, %v; expected submitted at once", run, err)
+	}
+}
