@@ -207,11 +207,15 @@ func delimiterOf(text string) byte {
 
 // scan reads one file from end to end. What its owner can mend is a verdict.
 func (t *task) scan(ctx context.Context, m *score.Model, bucket string, o source, opts csv.Options, shardBytes int64) (*csv.Index, error) {
-	uri := fmt.Sprintf("gs://%s/%s", bucket, o.Name)
-	src, err := t.store.read(ctx, bucket, o.Name, o.Generation, 0, -1)
+	index, err := t.scanFile(ctx, m, fmt.Sprintf("gs://%s/%s", bucket, o.Name), bucket, o, opts, shardBytes)
 	if fault.KindOf(err) == fault.NotFound {
 		return nil, t.gone(ctx, bucket, o.Name, o.Generation)
 	}
+	return index, err
+}
+
+func (t *task) scanFile(ctx context.Context, m *score.Model, uri, bucket string, o source, opts csv.Options, shardBytes int64) (*csv.Index, error) {
+	src, err := t.store.read(ctx, bucket, o.Name, o.Generation, 0, -1)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +235,7 @@ func (t *task) scan(ctx context.Context, m *score.Model, bucket string, o source
 		return nil, fault.New(fault.Unavailable, nil, "read %s: got %d of %d bytes", uri, index.Bytes, o.Size)
 	}
 	if q := index.Open; q != nil && q.Lines > 0 {
-		return nil, invalid("%s: the quote that opens at byte %d, in row %d, is never closed, so nothing after it can be told apart (%d lines); "+
+		return nil, invalid("%s: the quote that opens at byte %d, in row %d, is never closed, so the %d lines after it cannot be told apart; "+
 			"close it, or write it twice if it is part of the text", uri, q.Offset, q.Row, q.Lines)
 	}
 	return index, nil
