@@ -160,8 +160,10 @@ func TestLinks(t *testing.T) {
 			}
 		})
 	}
-	if got := logistic(-200); got != 1/(expf(88.7)+1) {
-		t.Errorf("logistic(-200) = %v: the exponent is not capped", got)
+	for _, x := range []float32{-88.71, -89, -200} {
+		if got := logistic(x); got != 1/(expf(88.7)+1) {
+			t.Errorf("logistic(%v) = %v: the exponent is not capped", x, got)
+		}
 	}
 	if got := argmax([]float32{1, 3, 3}); got != 1 {
 		t.Errorf("argmax of a tie = %d, want the first, 1", got)

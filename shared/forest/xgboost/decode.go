@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode"
 )
 
 // decoder moves one document into its Go form, in one pass. The order of keys does not matter.
@@ -103,8 +104,18 @@ func (d *decoder) object(fields []field) error {
 			hint = i + 1
 			return &fields[i], nil
 		}
-		return nil, at("."+string(name[:min(len(name), 60)]), errors.New("unknown field; this reader knows files of XGBoost 1.3 to 3.4"))
+		return nil, at("."+printable(name), errors.New("unknown field; this reader knows files of XGBoost 1.3 to 3.4"))
 	})
+}
+
+// printable makes a foreign key fit for a message.
+func printable(key []byte) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, string(key[:min(len(key), 60)]))
 }
 
 // some reads one field of an object and skips all others.

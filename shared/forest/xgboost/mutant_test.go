@@ -192,6 +192,8 @@ func nodeMutants(tree object, i, node int) []mutant {
 		add("right_children", num(n), tr)
 		if _, vectors := tree["leaf_weights"]; vectors {
 			add("right_children", num(-1), place+"right_children is -1")
+			leaves := (n + 1) / 2
+			add("right_children", num((right+1)%leaves), "expected the number of a leaf, each once")
 		} else {
 			add("right_children", num(0), place+"right_children is 0, expected -1")
 			add("split_conditions", json.Number("NaN"), place+"leaf value is NaN")

@@ -152,6 +152,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{"a word that is none", `{"version":tree}`, "expected a value"},
 		{"something behind the document", `{"version":[]} {}`, "something follows the document"},
 		{"a key twice", `{"version":[],"version":[]}`, "version: stands there twice"},
+		{"an unknown key with a control character", `{"a\u0007b":[]}`, "a?b: unknown field"},
 		{"a wrong escape", `{"vers\xion":[]}`, "expected an escape"},
 		{"half a surrogate", `{"\ud800":[]}`, "expected four hexadecimal digits"},
 		{"bytes that are no UTF-8", "{\"\xff\":[]}", "text that is not UTF-8"},
@@ -257,4 +258,3 @@ func TestQuantilesAreSortedFrom34(t *testing.T) {
 		}
 	}
 }
-
