@@ -17,7 +17,7 @@ run: build ## start everything on this machine; needs no account (PORT=8080, DAT
 
 build: ## build the command line into bin/
 	@[ -x bin/millrace ] || echo "building bin/millrace: the first time takes about a minute"
-	@CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -o bin/millrace ./cmd/millrace
+	@go build -tags $(TAGS) -o bin/millrace ./cmd/millrace
 
 test: ## run all tests, with the race detector where there is a C compiler
 	@[ -n "$(RACE)" ] || echo "skipped: race detector (no C compiler)"

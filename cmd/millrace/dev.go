@@ -8,6 +8,7 @@ import (
 
 	"github.com/millrace-ml/millrace/internal/devserver"
 	"github.com/millrace-ml/millrace/internal/localcloud/chaos"
+	"github.com/millrace-ml/millrace/pipelines/batchscore/step"
 	"github.com/millrace-ml/millrace/shared/entry"
 )
 
@@ -26,7 +27,7 @@ func (d devCmd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	faults, err := chaos.Parse(c.getenv(chaos.Variable)) // for tests that kill a real process
+	faults, err := chaos.FromEnv(c.getenv) // for tests that kill a real process
 	if err != nil {
 		return err
 	}
@@ -62,4 +63,12 @@ func printOverview(c console, o devserver.Overview) {
 
 type stepCmd struct {
 	Args []string `arg:"" optional:"" passthrough:""`
+}
+
+// Run is the step container's main.
+func (s stepCmd) Run(ctx context.Context, c console) error {
+	if code := step.Main(ctx, s.Args, c.getenv, c.err); code != 0 {
+		return exit(code)
+	}
+	return nil
 }

@@ -134,7 +134,7 @@ func Build(ctx context.Context, stage, dest string) (binary string, err error) {
 		return "", err
 	}
 	binary = filepath.Join(dest, "main")
-	if _, err := goTool(ctx, source, "build", "-tags", buildTags, "-trimpath", "-buildvcs=false", "-o", binary, "./functions.local/app"); err != nil {
+	if _, err := goTool(ctx, source, "build", "-tags", buildTags, "-buildvcs=false", "-o", binary, "./functions.local/app"); err != nil {
 		return "", err
 	}
 	return binary, nil

@@ -51,14 +51,15 @@ const (
 
 // Options say where things are. Everything but Log and Chaos is required.
 type Options struct {
-	Port             int           // the console's; the others count from it; 0 takes free ports
-	Data             string        // the data folder
-	Models           string        // the folder with one folder per model
-	Binary           string        // the millrace program: its `step` runs as the step container
-	Log              *slog.Logger  // slog.Default()
-	Chaos            *chaos.Switch // faults for tests
-	Ready            func(*Server) // called once everything answers
-	Deadline, Margin time.Duration // of a run's owner; 0 = as deployed. Tests of takeovers shorten them
+	Port   int               // the console's; the others count from it; 0 takes free ports
+	Data   string            // the data folder
+	Models string            // the folder with one folder per model
+	Binary string            // the millrace program: its `step` runs as the step container
+	Log    *slog.Logger      // slog.Default()
+	Ready  func(*Server)     // called once everything answers
+	Env    map[string]string // settings of onupload and batchtrigger beyond the addresses, such as LEASE
+	Faults events.Faults     // of the push deliveries, for tests
+	Chaos  *chaos.Switch     // faults of the servers, for tests
 }
 
 // Server is a running local cloud with its functions.

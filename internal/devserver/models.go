@@ -22,7 +22,7 @@ import (
 const (
 	reloadEvery  = 500 * time.Millisecond
 	releaseLimit = time.Minute
-	// ShardImage is the container image of our steps in the local cloud: its repository stands in Vertex's image table.
+	// The container image of our steps in the local cloud: its repository stands in Vertex's image table.
 	imageRepository = "local/millrace-step"
 	imageEntrypoint = "/ko-app/step"
 )
@@ -147,7 +147,7 @@ func (d *Server) release(ctx context.Context, man *manifest.Manifest, dir string
 		return err
 	}
 	_, err = pipeline.Publish(ctx, d.storage, artifactsBucket, pipeline.PublishInput{
-		Folder: os.DirFS(dir), Manifest: man, Spec: text, Image: image, Now: time.Now,
+		Folder: os.DirFS(dir), Manifest: man, Spec: text, Image: image, Now: time.Now(),
 	})
 	if err != nil {
 		return fmt.Errorf("release %s: %w", man.Name, err)
