@@ -115,7 +115,7 @@ func brokenBody(err error) error {
 		return err
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return refuse(http.StatusRequestTimeout, "requestTimeout", "the request's body stood still for %v", bodyIdle)
+		return refuse(http.StatusRequestTimeout, "requestTimeout", "the request's body stood still for too long")
 	}
 	return invalid("The request's body ended early or is malformed: %v", err)
 }

@@ -48,7 +48,7 @@ func (s *Server) media(w http.ResponseWriter, r *http.Request, c call) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if _, err := io.CopyN(w, content, length); err != nil {
+	if err := s.send(w, content, length); err != nil {
 		s.brokenAnswer(r, err)
 	}
 	return nil

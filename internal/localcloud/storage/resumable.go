@@ -59,10 +59,8 @@ func (s *Server) uploadChunk(w http.ResponseWriter, r *http.Request, c call) err
 	if err != nil {
 		return err
 	}
-	in := newIncoming(w, r)
-	defer in.done()
 	if ses.Answer != nil {
-		if _, err := io.Copy(io.Discard, in); err != nil {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return brokenBody(err)
 		}
 		return answer(w, r, ses.Answer)
@@ -73,7 +71,7 @@ func (s *Server) uploadChunk(w http.ResponseWriter, r *http.Request, c call) err
 	if err := ses.Upload.Claim.header(r); err != nil {
 		return err
 	}
-	if err := s.takeChunk(c.id, ses, ch, in); err != nil {
+	if err := s.takeChunk(c.id, ses, ch, r.Body); err != nil {
 		return err
 	}
 	if ses.Total < 0 || ses.Size < ses.Total {

@@ -26,6 +26,7 @@ func CallName(r *http.Request) string { return "storage:" + route(r).name }
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.work.Add(1)
 	defer s.work.Done()
+	defer s.watch(w, r)()
 	c := route(r)
 	if err := refusedRequest(r); err != nil {
 		s.writeError(w, r, err)

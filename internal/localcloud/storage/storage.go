@@ -39,6 +39,7 @@ type Options struct {
 	Log    *slog.Logger     // slog.Default(); only internal errors and what the start repaired
 	NoSync bool             // body files are not fsynced; for tests that do not kill (the database has a switch of its own)
 	Chaos  *chaos.Switch    // faults for tests; nil = none
+	Idle   time.Duration    // how long a peer may pause inside a body before its connection is given up; 2 minutes
 }
 
 // Server is a running Cloud Storage over one database and one folder. Its Handler may be served on several listeners.
@@ -50,6 +51,7 @@ type Server struct {
 	log    *slog.Logger
 	noSync bool
 	chaos  *chaos.Switch
+	idle   time.Duration
 
 	locks sessionLocks
 	work  sync.WaitGroup
@@ -65,12 +67,15 @@ func Open(db *bolt.DB, dir string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)
 	}
-	s := &Server{db: db, bodies: filepath.Join(dir, "bodies"), queue: queue, now: o.Now, log: o.Log, noSync: o.NoSync, chaos: o.Chaos}
+	s := &Server{db: db, bodies: filepath.Join(dir, "bodies"), queue: queue, now: o.Now, log: o.Log, noSync: o.NoSync, chaos: o.Chaos, idle: o.Idle}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.log == nil {
 		s.log = slog.Default()
+	}
+	if s.idle == 0 {
+		s.idle = 2 * time.Minute
 	}
 	if err := os.MkdirAll(s.bodies, 0o755); err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)

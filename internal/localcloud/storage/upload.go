@@ -10,11 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
-
-// bodyIdle is how long a sender may pause inside a body before its connection is given up.
-const bodyIdle = 2 * time.Minute
 
 // claim is what the sender says the content is; a content that differs is refused.
 type claim struct {
@@ -36,9 +32,7 @@ func (s *Server) objectsInsert(w http.ResponseWriter, r *http.Request, c call) e
 	if err != nil {
 		return err
 	}
-	in := newIncoming(w, r)
-	defer in.done()
-	fields, contentType, data, err := openUpload(r, in)
+	fields, contentType, data, err := openUpload(r)
 	if err != nil {
 		return err
 	}
@@ -61,10 +55,10 @@ func (s *Server) objectsInsert(w http.ResponseWriter, r *http.Request, c call) e
 }
 
 // openUpload finds the resource, the content type and the bytes of an upload in one request.
-func openUpload(r *http.Request, in io.Reader) (map[string]json.RawMessage, string, io.Reader, error) {
+func openUpload(r *http.Request) (map[string]json.RawMessage, string, io.Reader, error) {
 	switch t := r.URL.Query().Get("uploadType"); t {
 	case "media":
-		return map[string]json.RawMessage{}, r.Header.Get("Content-Type"), in, nil
+		return map[string]json.RawMessage{}, r.Header.Get("Content-Type"), r.Body, nil
 	case "multipart":
 	default:
 		return nil, "", nil, invalid("Invalid uploadType %q, wanted media, multipart or resumable", t)
@@ -73,7 +67,7 @@ func openUpload(r *http.Request, in io.Reader) (map[string]json.RawMessage, stri
 	if err != nil {
 		return nil, "", nil, err
 	}
-	mr := multipart.NewReader(in, boundary)
+	mr := multipart.NewReader(r.Body, boundary)
 	part, err := mr.NextRawPart()
 	if err != nil {
 		return nil, "", nil, invalid("multipart upload without a metadata part: %v", err)
@@ -217,25 +211,6 @@ func (s *Server) finish(u upload, b *body, p preconditions, end func(*txn, *obje
 	}
 	return o, nil
 }
-
-// incoming is a request's body with a deadline that moves on with every read, so that a silent sender does not hold its
-// connection for ever while a slow one may take its time.
-type incoming struct {
-	r   io.Reader
-	ctl *http.ResponseController
-}
-
-func newIncoming(w http.ResponseWriter, r *http.Request) *incoming {
-	return &incoming{r: r.Body, ctl: http.NewResponseController(w)}
-}
-
-func (in *incoming) Read(p []byte) (int, error) {
-	_ = in.ctl.SetReadDeadline(time.Now().Add(bodyIdle)) // recorders of tests have none
-	return in.r.Read(p)
-}
-
-// done gives the connection back without a deadline; a later one would cancel the request's context.
-func (in *incoming) done() { _ = in.ctl.SetReadDeadline(time.Time{}) }
 
 // lengthOf is a Content-Length-like header, -1 if absent.
 func lengthOf(r *http.Request, header string) (int64, error) {

@@ -128,6 +128,9 @@ func (e *env) put(name, data string) *storage.ObjectAttrs {
 
 func (e *env) write(o *storage.ObjectHandle, data string, set ...func(*storage.Writer)) (*storage.ObjectAttrs, error) {
 	w := o.NewWriter(e.ctx)
+	if len(data) < 256<<10 {
+		w.ChunkSize = 256 << 10 // still one request; the client zeroes a buffer of this size for each write
+	}
 	for _, f := range set {
 		f(w)
 	}
