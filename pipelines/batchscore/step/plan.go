@@ -24,7 +24,8 @@ import (
 type planInput struct {
 	run, model, staging, outbox string
 	folder, folderDigest        string
-	dataset                     batch.Dataset
+	dataset                     batch.Dataset // plan only
+	shards                      int           // publish only: how many the loop had
 }
 
 // runPlan is plan.json: how a run's dataset is cut, and all that publish needs to judge the outcome.

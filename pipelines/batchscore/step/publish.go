@@ -28,6 +28,11 @@ func (t *task) publish(ctx context.Context) (outputs, error) {
 	if err := t.in.need(batchscore.ParamOutbox); err != nil {
 		return nil, err
 	}
+	var count float64 // an integer, however the platform prints it
+	if err := t.in.value(batchscore.ParamCount, &count); err != nil {
+		return nil, err
+	}
+	p.shards = int(count)
 	return nil, t.settle(ctx, t.publishRun(ctx, p))
 }
 
@@ -107,7 +112,7 @@ func (t *task) collect(ctx context.Context, p *planInput) (*outcome, error) {
 		return nil, err
 	case !found:
 		return nil, fault.New(fault.NotFound, nil, "gs://%s/%s is not there: plan has not ended", p.staging, planObject(p.run))
-	case o.plan.RunID != p.run || o.plan.FolderDigest != p.folderDigest:
+	case o.plan.RunID != p.run || o.plan.FolderDigest != p.folderDigest || p.shards > 0 && p.shards != len(o.plan.Shards):
 		return nil, otherContent(p.staging, planObject(p.run))
 	}
 	files, err := t.listFiles(ctx, p)
