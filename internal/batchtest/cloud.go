@@ -162,11 +162,13 @@ func (c *Cloud) Getenv(changes map[string]string) func(string) string {
 	return func(k string) string { return env[k] }
 }
 
-// Batch is the domain over this cloud, on the cloud's clock, quick to try again.
+// Batch is the domain over this cloud, quick to try again, on the cloud's clock unless o.Now says otherwise.
 func (c *Cloud) Batch(t testing.TB, o batch.Options) *batch.Batch {
 	t.Helper()
-	o.Now = c.Clock.Now
-	o.Ledger.Now, o.Releases.Now = c.Clock.Now, c.Clock.Now
+	if o.Now == nil {
+		o.Now = c.Clock.Now
+	}
+	o.Ledger.Now, o.Releases.Now = o.Now, o.Now
 	if o.Ledger.Backoff == 0 {
 		o.Ledger.Backoff = time.Millisecond
 	}

@@ -28,6 +28,7 @@ type Vertex struct {
 	calls   int
 	answers []Answer
 	gate    func(id string)
+	look    func(id string)
 }
 
 // NewVertex has no jobs and takes every one.
@@ -45,6 +46,13 @@ func (v *Vertex) OnCreate(f func(id string)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.gate = f
+}
+
+// OnGet calls f before each look at a job; nil ends that.
+func (v *Vertex) OnGet(f func(id string)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.look = f
 }
 
 // CreatePipelineJob keeps the job, once per id.
@@ -81,6 +89,12 @@ func (v *Vertex) CreatePipelineJob(_ context.Context, req *aiplatformpb.CreatePi
 
 // GetPipelineJob shows a job.
 func (v *Vertex) GetPipelineJob(_ context.Context, req *aiplatformpb.GetPipelineJobRequest) (*aiplatformpb.PipelineJob, error) {
+	v.mu.Lock()
+	look := v.look
+	v.mu.Unlock()
+	if look != nil {
+		look(req.GetName()[strings.LastIndex(req.GetName(), "/")+1:])
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	job := v.jobs[req.GetName()]
