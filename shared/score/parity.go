@@ -135,7 +135,11 @@ func show(values ...float64) string {
 			b = append(b, "null"...)
 			continue
 		}
-		b = strconv.AppendFloat(b, v, 'g', -1, 64)
+		format := byte('f')
+		if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e21) { // as in JSON
+			format = 'e'
+		}
+		b = strconv.AppendFloat(b, v, format, -1, 64)
 	}
 	if len(values) == 1 {
 		return string(b)

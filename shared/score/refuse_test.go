@@ -2,6 +2,7 @@ package score
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"regexp"
 	"strings"
@@ -155,6 +156,27 @@ func TestParityPredictions(t *testing.T) {
 	}
 }
 
+// An expression may miss the trainer's number by a rounding error, an input may not.
+func TestParityOfExpressions(t *testing.T) {
+	t.Parallel()
+	m := open(t, folder(t, folderOptions{}))
+	prediction := make([]float64, 1)
+	m.engine.Predict([]float64{16777218, 0, 0, 0}, 1, prediction, m.engine.NewScratch())
+	for _, c := range []struct{ name, triple, want string }{
+		{"a rounding error away", "50331650.999997", ""},
+		{"further away", "50331650.9", `feature "size" is 16777216.96`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			line := fmt.Sprintf(`{"instance":{"triple":%s,"age":0,"colour":"red","shop":10},"features":[16777218,0,0,0],"prediction":%v}`, c.triple, prediction[0])
+			_, err := Open(folder(t, folderOptions{parity: func([]string) []string { return []string{line} }}))
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestEqualFeature(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -165,7 +187,8 @@ func TestEqualFeature(t *testing.T) {
 		{"the float32 of a float64", 0.1, float64(float32(0.1)), 0, true},
 		{"another float32", 0.1, 0.10000001, 0, false},
 		{"a rounding error of an expression", 0.5, 0.5 + 1e-12, expressionTolerance, true},
-		{"the neighbour that a rounding error makes", 16777217 + 1e-6, 16777218, expressionTolerance, true},
+		{"the neighbour that a rounding error makes", 16777217 - 1e-6, 16777218, expressionTolerance, true},
+		{"the same of an input", 16777217 - 1e-6, 16777218, 0, false},
 		{"a wrong expression", 0.5, 0.5000001, expressionTolerance, false},
 		{"a negative one", -0.1, float64(float32(-0.1)), expressionTolerance, true},
 		{"both missing", nan, nan, 0, true},

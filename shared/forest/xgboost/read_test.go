@@ -132,6 +132,27 @@ func TestBareNaNIsRead(t *testing.T) {
 	}
 }
 
+// Releases up to 1.5 wrote default_left as true and false.
+func TestBooleansAreRead(t *testing.T) {
+	t.Parallel()
+	doc := load(t, "softprob")
+	want, err := Read(toJSON(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range boosterOf(doc)["trees"].(list) {
+		flags := treeOf(doc, i)["default_left"].(list)
+		for j := range flags {
+			flags[j] = flags[j] == num(1)
+		}
+	}
+	for syntax, data := range map[string][]byte{"JSON": toJSON(doc), "UBJSON": toUBJSON(doc)} {
+		if got, err := Read(data); err != nil || !reflect.DeepEqual(want, got) {
+			t.Errorf("%s: error %v, or another model", syntax, err)
+		}
+	}
+}
+
 func TestSyntaxErrors(t *testing.T) {
 	t.Parallel()
 	const learner = "{L\x00\x00\x00\x00\x00\x00\x00\x07learner"
