@@ -15,43 +15,21 @@ const pageSize = 1000
 // ListDocuments lists one collection, or all under a parent, by name. Missing documents are those that have only
 // documents below them.
 func (s *Server) ListDocuments(ctx context.Context, req *pb.ListDocumentsRequest) (*pb.ListDocumentsResponse, error) {
-	if o := req.GetOrderBy(); o != "" && o != nameField && o != nameField+" asc" {
-		return nil, unimplemented("order_by %q: the local Firestore lists by name only; run a query", o)
-	}
-	database, parent, err := parseParent(req.GetParent())
+	l, err := parseList(req)
 	if err != nil {
 		return nil, err
-	}
-	mask, err := parseMask(req.GetMask())
-	if err != nil {
-		return nil, err
-	}
-	size, err := checkPage(req.GetPageSize())
-	if err != nil {
-		return nil, err
-	}
-	if req.GetPageToken() != "" {
-		if _, err := parseDoc(req.GetPageToken()); err != nil {
-			return nil, invalid("page_token: not one that this server gave: %s", message(err))
-		}
-	}
-	var only collName
-	if req.GetCollectionId() != "" {
-		if only, err = childCollection(database, parent, req.GetCollectionId()); err != nil {
-			return nil, err
-		}
 	}
 	resp := &pb.ListDocumentsResponse{}
 	c := consistency{req.GetTransaction(), nil, req.GetReadTime() != nil}
-	_, err = s.read(ctx, c, listItems(database, only), func(r reading) error {
-		collections := []collName{only}
-		if only.path == "" {
-			collections = childCollections(r.tx, database, parent)
+	_, err = s.read(ctx, c, listItems(l.only), func(r reading) error {
+		collections := []collName{l.only}
+		if l.only.path == "" {
+			collections = childCollections(r.tx, l.database, l.parent)
 		}
-		names := listNames(r.tx, collections, req.GetShowMissing(), req.GetPageToken(), size+1)
-		if len(names) > size {
-			names = names[:size]
-			resp.NextPageToken = names[size-1].String()
+		names := listNames(r.tx, collections, req.GetShowMissing(), req.GetPageToken(), l.size+1)
+		if len(names) > l.size {
+			names = names[:l.size]
+			resp.NextPageToken = names[l.size-1].String()
 		}
 		for _, n := range names {
 			doc, err := get(r.tx, n)
@@ -61,7 +39,7 @@ func (s *Server) ListDocuments(ctx context.Context, req *pb.ListDocumentsRequest
 			if doc == nil {
 				doc = &pb.Document{Name: n.String()}
 			}
-			doc.Fields = project(doc.Fields, mask)
+			doc.Fields = project(doc.Fields, l.mask)
 			resp.Documents = append(resp.Documents, doc)
 		}
 		return nil
@@ -72,8 +50,40 @@ func (s *Server) ListDocuments(ctx context.Context, req *pb.ListDocumentsRequest
 	return resp, nil
 }
 
+// listing is a ListDocumentsRequest, checked.
+type listing struct {
+	database, parent string
+	only             collName // without a path: all collections under the parent
+	mask             []fieldPath
+	size             int
+}
+
+func parseList(req *pb.ListDocumentsRequest) (l listing, err error) {
+	if o := req.GetOrderBy(); o != "" && o != nameField && o != nameField+" asc" {
+		return l, unimplemented("order_by %q: the local Firestore lists by name only; run a query", o)
+	}
+	if l.database, l.parent, err = parseParent(req.GetParent()); err != nil {
+		return l, err
+	}
+	if l.mask, err = parseMask(req.GetMask()); err != nil {
+		return l, err
+	}
+	if l.size, err = checkPage(req.GetPageSize()); err != nil {
+		return l, err
+	}
+	if req.GetPageToken() != "" {
+		if _, err := parseDoc(req.GetPageToken()); err != nil {
+			return l, invalid("page_token: not one that this server gave: %s", message(err))
+		}
+	}
+	if req.GetCollectionId() != "" {
+		l.only, err = childCollection(l.database, l.parent, req.GetCollectionId())
+	}
+	return l, err
+}
+
 // listItems locks the collection; a list over several locks nothing: no client that we know makes one in a transaction.
-func listItems(database string, c collName) map[string]lockMode {
+func listItems(c collName) map[string]lockMode {
 	if c.path == "" {
 		return nil
 	}

@@ -43,117 +43,123 @@ func want(t *testing.T, what string, got func() string, state string) {
 	}
 }
 
+var (
+	over = errors.New("over")
+	runs = collName{"db", "runs"}
+)
+
+// lockCases get three owners, a the oldest.
+var lockCases = map[string]func(t *testing.T, l *locks, a, b, c *owner){
+	"in the order of asking": func(t *testing.T, l *locks, a, b, c *owner) {
+		ra, rb, rc := ask(t, l, a, doc("x", exclusive)), ask(t, l, b, doc("x", shared)), ask(t, l, c, doc("x", exclusive))
+		want(t, "first", ra, "granted")
+		want(t, "second", rb, "waiting")
+		l.release(a, over)
+		want(t, "second", rb, "granted")
+		want(t, "third", rc, "waiting")
+		l.release(b, over)
+		want(t, "third", rc, "granted")
+	},
+	"plain commits do not wait for each other": func(t *testing.T, l *locks, a, b, c *owner) {
+		want(t, "first", ask(t, l, a, doc("x", shared)), "granted")
+		want(t, "second", ask(t, l, b, doc("x", shared)), "granted")
+		want(t, "a reader", ask(t, l, c, doc("x", exclusive)), "waiting")
+	},
+	"a plain commit does not overtake a waiting transaction": func(t *testing.T, l *locks, a, b, c *owner) {
+		ask(t, l, a, doc("x", shared))
+		rb, rc := ask(t, l, b, doc("x", exclusive)), ask(t, l, c, doc("x", shared))
+		want(t, "late commit", rc, "waiting")
+		l.release(a, over)
+		want(t, "transaction", rb, "granted")
+		want(t, "late commit", rc, "waiting")
+	},
+	"a query keeps writers of its collection out, not others": func(t *testing.T, l *locks, a, b, c *owner) {
+		ask(t, l, a, collItems(runs))
+		want(t, "document in it", ask(t, l, b, doc("x", shared)), "waiting")
+		want(t, "document elsewhere", ask(t, l, c, docItems([]docName{{"db", "runs/x/tasks/y"}}, exclusive)), "granted")
+	},
+	"a query waits for writers": func(t *testing.T, l *locks, a, b, c *owner) {
+		ask(t, l, a, doc("x", shared))
+		rb := ask(t, l, b, collItems(runs))
+		want(t, "query", rb, "waiting")
+		l.release(a, over)
+		want(t, "query", rb, "granted")
+	},
+	"a group query keeps writers at any depth out": func(t *testing.T, l *locks, a, b, c *owner) {
+		ask(t, l, a, groupItems("db", "runs"))
+		want(t, "top", ask(t, l, b, doc("x", shared)), "waiting")
+		want(t, "below", ask(t, l, c, docItems([]docName{{"db", "a/b/runs/x"}}, exclusive)), "waiting")
+	},
+	"an owner does not wait for itself": func(t *testing.T, l *locks, a, _, _ *owner) {
+		ask(t, l, a, doc("x", exclusive))
+		want(t, "again", ask(t, l, a, doc("x", exclusive)), "granted")
+		want(t, "its collection", ask(t, l, a, collItems(runs)), "granted")
+	},
+	"a cycle aborts the younger": func(t *testing.T, l *locks, a, b, _ *owner) {
+		ask(t, l, a, doc("x", exclusive))
+		ask(t, l, b, doc("y", exclusive))
+		ra := ask(t, l, a, doc("y", exclusive))
+		want(t, "older", ra, "waiting")
+		rb := ask(t, l, b, doc("x", exclusive))
+		want(t, "younger", rb, "Aborted")
+		want(t, "older", ra, "granted")
+	},
+	"a cycle closed by the older aborts the younger too": func(t *testing.T, l *locks, a, b, _ *owner) {
+		ask(t, l, a, doc("x", exclusive))
+		ask(t, l, b, doc("y", exclusive))
+		rb := ask(t, l, b, doc("x", exclusive))
+		ra := ask(t, l, a, doc("y", exclusive))
+		want(t, "younger", rb, "Aborted")
+		want(t, "older", ra, "granted")
+		if l.failure(b) == nil || l.failure(a) != nil {
+			t.Error("only the younger must have failed")
+		}
+	},
+	"a cycle of three": func(t *testing.T, l *locks, a, b, c *owner) {
+		ask(t, l, a, doc("x", exclusive))
+		ask(t, l, b, doc("y", exclusive))
+		ask(t, l, c, doc("z", exclusive))
+		ra, rb := ask(t, l, a, doc("y", exclusive)), ask(t, l, b, doc("z", exclusive))
+		rc := ask(t, l, c, doc("x", exclusive))
+		want(t, "youngest", rc, "Aborted")
+		want(t, "second", rb, "granted")
+		want(t, "first", ra, "waiting")
+	},
+	"a plain commit that waits is passed, never aborted": func(t *testing.T, l *locks, a, _, plain *owner) {
+		ask(t, l, a, doc("x", exclusive))
+		rp := ask(t, l, plain, docItems([]docName{{"db", "runs/x"}, {"db", "runs/y"}}, shared))
+		want(t, "plain", rp, "waiting")
+		want(t, "transaction", ask(t, l, a, doc("y", exclusive)), "granted")
+		want(t, "plain", rp, "waiting")
+		l.release(a, over)
+		want(t, "plain", rp, "granted")
+	},
+	"who was aborted locks nothing more": func(t *testing.T, l *locks, a, b, _ *owner) {
+		ask(t, l, a, doc("x", exclusive))
+		l.release(a, errOver)
+		want(t, "again", ask(t, l, a, doc("x", exclusive)), "InvalidArgument")
+		want(t, "another", ask(t, l, b, doc("x", exclusive)), "granted")
+	},
+	"a wait ends after a minute": func(t *testing.T, l *locks, a, b, c *owner) {
+		ask(t, l, a, doc("x", exclusive))
+		rb, rc := ask(t, l, b, doc("x", exclusive)), ask(t, l, c, doc("x", exclusive))
+		time.Sleep(lockWait) // the bubble's clock
+		want(t, "second", rb, "Aborted")
+		l.release(a, over)
+		want(t, "third", rc, "Aborted")
+	},
+	"stopping ends all waits": func(t *testing.T, l *locks, a, b, c *owner) {
+		ask(t, l, a, doc("x", exclusive))
+		rb := ask(t, l, b, doc("x", exclusive))
+		l.close(errStopping)
+		want(t, "second", rb, "Unavailable")
+		want(t, "third", ask(t, l, c, doc("y", exclusive)), "Unavailable")
+	},
+}
+
 func TestLocks(t *testing.T) {
 	t.Parallel()
-	over := errors.New("over")
-	runs := collName{"db", "runs"}
-	for name, run := range map[string]func(t *testing.T, l *locks, a, b, c *owner){
-		"in the order of asking": func(t *testing.T, l *locks, a, b, c *owner) {
-			ra, rb, rc := ask(t, l, a, doc("x", exclusive)), ask(t, l, b, doc("x", shared)), ask(t, l, c, doc("x", exclusive))
-			want(t, "first", ra, "granted")
-			want(t, "second", rb, "waiting")
-			l.release(a, over)
-			want(t, "second", rb, "granted")
-			want(t, "third", rc, "waiting")
-			l.release(b, over)
-			want(t, "third", rc, "granted")
-		},
-		"plain commits do not wait for each other": func(t *testing.T, l *locks, a, b, c *owner) {
-			want(t, "first", ask(t, l, a, doc("x", shared)), "granted")
-			want(t, "second", ask(t, l, b, doc("x", shared)), "granted")
-			want(t, "a reader", ask(t, l, c, doc("x", exclusive)), "waiting")
-		},
-		"a plain commit does not overtake a waiting transaction": func(t *testing.T, l *locks, a, b, c *owner) {
-			ask(t, l, a, doc("x", shared))
-			rb, rc := ask(t, l, b, doc("x", exclusive)), ask(t, l, c, doc("x", shared))
-			want(t, "late commit", rc, "waiting")
-			l.release(a, over)
-			want(t, "transaction", rb, "granted")
-			want(t, "late commit", rc, "waiting")
-		},
-		"a query keeps writers of its collection out, not others": func(t *testing.T, l *locks, a, b, c *owner) {
-			ask(t, l, a, collItems(runs))
-			want(t, "document in it", ask(t, l, b, doc("x", shared)), "waiting")
-			want(t, "document elsewhere", ask(t, l, c, docItems([]docName{{"db", "runs/x/tasks/y"}}, exclusive)), "granted")
-		},
-		"a query waits for writers": func(t *testing.T, l *locks, a, b, c *owner) {
-			ask(t, l, a, doc("x", shared))
-			rb := ask(t, l, b, collItems(runs))
-			want(t, "query", rb, "waiting")
-			l.release(a, over)
-			want(t, "query", rb, "granted")
-		},
-		"a group query keeps writers at any depth out": func(t *testing.T, l *locks, a, b, c *owner) {
-			ask(t, l, a, groupItems("db", "runs"))
-			want(t, "top", ask(t, l, b, doc("x", shared)), "waiting")
-			want(t, "below", ask(t, l, c, docItems([]docName{{"db", "a/b/runs/x"}}, exclusive)), "waiting")
-		},
-		"an owner does not wait for itself": func(t *testing.T, l *locks, a, _, _ *owner) {
-			ask(t, l, a, doc("x", exclusive))
-			want(t, "again", ask(t, l, a, doc("x", exclusive)), "granted")
-			want(t, "its collection", ask(t, l, a, collItems(runs)), "granted")
-		},
-		"a cycle aborts the younger": func(t *testing.T, l *locks, a, b, _ *owner) {
-			ask(t, l, a, doc("x", exclusive))
-			ask(t, l, b, doc("y", exclusive))
-			ra := ask(t, l, a, doc("y", exclusive))
-			want(t, "older", ra, "waiting")
-			rb := ask(t, l, b, doc("x", exclusive))
-			want(t, "younger", rb, "Aborted")
-			want(t, "older", ra, "granted")
-		},
-		"a cycle closed by the older aborts the younger too": func(t *testing.T, l *locks, a, b, _ *owner) {
-			ask(t, l, a, doc("x", exclusive))
-			ask(t, l, b, doc("y", exclusive))
-			rb := ask(t, l, b, doc("x", exclusive))
-			ra := ask(t, l, a, doc("y", exclusive))
-			want(t, "younger", rb, "Aborted")
-			want(t, "older", ra, "granted")
-			if l.failure(b) == nil || l.failure(a) != nil {
-				t.Error("only the younger must have failed")
-			}
-		},
-		"a cycle of three": func(t *testing.T, l *locks, a, b, c *owner) {
-			ask(t, l, a, doc("x", exclusive))
-			ask(t, l, b, doc("y", exclusive))
-			ask(t, l, c, doc("z", exclusive))
-			ra, rb := ask(t, l, a, doc("y", exclusive)), ask(t, l, b, doc("z", exclusive))
-			rc := ask(t, l, c, doc("x", exclusive))
-			want(t, "youngest", rc, "Aborted")
-			want(t, "second", rb, "granted")
-			want(t, "first", ra, "waiting")
-		},
-		"a plain commit that waits is passed, never aborted": func(t *testing.T, l *locks, a, _, plain *owner) {
-			ask(t, l, a, doc("x", exclusive))
-			rp := ask(t, l, plain, docItems([]docName{{"db", "runs/x"}, {"db", "runs/y"}}, shared))
-			want(t, "plain", rp, "waiting")
-			want(t, "transaction", ask(t, l, a, doc("y", exclusive)), "granted")
-			want(t, "plain", rp, "waiting")
-			l.release(a, over)
-			want(t, "plain", rp, "granted")
-		},
-		"who was aborted locks nothing more": func(t *testing.T, l *locks, a, b, _ *owner) {
-			ask(t, l, a, doc("x", exclusive))
-			l.release(a, errOver)
-			want(t, "again", ask(t, l, a, doc("x", exclusive)), "InvalidArgument")
-			want(t, "another", ask(t, l, b, doc("x", exclusive)), "granted")
-		},
-		"a wait ends after a minute": func(t *testing.T, l *locks, a, b, c *owner) {
-			ask(t, l, a, doc("x", exclusive))
-			rb, rc := ask(t, l, b, doc("x", exclusive)), ask(t, l, c, doc("x", exclusive))
-			time.Sleep(lockWait) // the bubble's clock
-			want(t, "second", rb, "Aborted")
-			l.release(a, over)
-			want(t, "third", rc, "Aborted")
-		},
-		"stopping ends all waits": func(t *testing.T, l *locks, a, b, c *owner) {
-			ask(t, l, a, doc("x", exclusive))
-			rb := ask(t, l, b, doc("x", exclusive))
-			l.close(errStopping)
-			want(t, "second", rb, "Unavailable")
-			want(t, "third", ask(t, l, c, doc("y", exclusive)), "Unavailable")
-		},
-	} {
+	for name, run := range lockCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -41,7 +41,7 @@ func (s *Server) BatchGetDocuments(req *pb.BatchGetDocumentsRequest, stream pb.F
 	if started != nil {
 		answers = append([]*pb.BatchGetDocumentsResponse{{Transaction: started}}, answers...)
 	}
-	// Sent only now: a slow client must not keep a view open, which would keep the file from shrinking.
+	// Sent only now: a slow client must not keep a view open, which would stop the writer when the file has to grow.
 	for _, a := range answers {
 		if err := stream.Send(a); err != nil {
 			return err

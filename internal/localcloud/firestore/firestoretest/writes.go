@@ -60,6 +60,9 @@ var writeParts = []part{
 		if !wr.UpdateTime.After(first) {
 			e.Errorf("update time %v is not after %v", wr.UpdateTime, first)
 		}
+		if s := e.get(d); !s.CreateTime.Equal(first) || !s.UpdateTime.Equal(wr.UpdateTime) {
+			e.Errorf("created %v, updated %v: want %v, %v", s.CreateTime, s.UpdateTime, first, wr.UpdateTime)
+		}
 		_, err = d.Update(e.Context(), up, firestore.LastUpdateTime(first))
 		e.code("update of an older version", err, codes.FailedPrecondition)
 		_, err = e.runs().Doc("none").Update(e.Context(), up, firestore.LastUpdateTime(first))
