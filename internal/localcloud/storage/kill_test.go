@@ -1,14 +1,11 @@
 package storage_test
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,90 +15,8 @@ import (
 	gcs "cloud.google.com/go/storage"
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/millrace-ml/millrace/internal/localcloud/chaos"
-	"github.com/millrace-ml/millrace/internal/localcloud/storage"
+	"github.com/millrace-ml/millrace/internal/localcloud/events"
 )
-
-const childVariable = "MILLRACE_STORAGE_CHILD"
-
-// TestMain lets this binary be a storage server in a process of its own, for tests that kill it.
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childVariable); dir != "" {
-		if err := serveChild(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-// serveChild serves until it is killed, or its parent closes its standard input.
-func serveChild(dir string) error {
-	db, err := bolt.Open(filepath.Join(dir, "cloud.db"), 0o600, &bolt.Options{Timeout: 10 * time.Second})
-	if err != nil {
-		return err
-	}
-	db.MaxBatchDelay = 2 * time.Millisecond
-	sw, err := chaos.FromEnv(os.Getenv)
-	if err != nil {
-		return err
-	}
-	s, err := storage.Open(db, dir, storage.Options{Chaos: sw})
-	if err != nil {
-		return err
-	}
-	for _, b := range []string{"box"} {
-		if err := s.CreateBucket(b); err != nil {
-			return err
-		}
-		if err := s.Notify(b, "projects/p/topics/t", ""); err != nil {
-			return err
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Printf("http://%s\n", l.Addr())
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
-	return http.Serve(l, s.Handler()) //nolint:gosec // a test's own server
-}
-
-// process is a server in a process of its own.
-type process struct {
-	server
-	cmd *exec.Cmd
-}
-
-func startProcess(t testing.TB, dir, faults string) *process {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), childVariable+"="+dir, chaos.Variable+"="+faults)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = stdin.Close(); _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the server did not start: %v", err)
-	}
-	return &process{server: server{dir: dir, url: strings.TrimSpace(line)}, cmd: cmd}
-}
-
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
-}
 
 // TestKilledWhileOverwriting kills the server again and again while objects are overwritten: each must always be there,
 // whole, as the last version that was answered or a later one.
@@ -236,32 +151,72 @@ func TestKilledAtEachWrite(t *testing.T) {
 				if got := p.names(t); len(got) != len(want) {
 					t.Errorf("objects %v, want %d", got, len(want))
 				}
+				p.kill()
+				wantEvents := 1 // that of "src"
+				if when == "after" && c.call != "objects.delete" && c.call != "objects.patch" {
+					wantEvents = 2
+				}
+				if got := eventsIn(t, dir); got != wantEvents {
+					t.Errorf("%d events, want %d", got, wantEvents)
+				}
 			})
 		}
 	}
 }
 
-// TestKilledInsideAnUpload kills the server between the chunks of one upload by Google's client, which goes on against the
-// next process.
+// eventsIn counts the events in the folder of a server that is dead.
+func eventsIn(t *testing.T, dir string) int {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(dir, "cloud.db"), 0o600, &bolt.Options{Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	q, err := events.Open(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := q.Len("projects/p/topics/t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestKilledInsideAnUpload kills the server in one upload by Google's client, which goes on against the next process: the
+// object is there once, whole, and its writer is told so.
 func TestKilledInsideAnUpload(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
 	full := data(6*block + 9)
-	proxy := newSwitchboard(t)
-	p := startProcess(t, dir, "action=kill,match=storage:objects.insert.chunk,n=3,when=after")
-	proxy.to(p.url)
-	go func() {
-		_ = p.cmd.Wait()
-		proxy.to(startProcess(t, dir, "").url)
-	}()
-	client := (&server{url: proxy.url}).client(t)
-	w := client.Bucket("box").Object("o").If(gcs.Conditions{DoesNotExist: true}).NewWriter(t.Context())
-	w.ChunkSize = block
-	if _, err := io.WriteString(w, full); err != nil {
-		t.Fatal(err)
+	for _, fault := range []string{
+		"match=storage:objects.insert.start,n=1,when=before", "match=storage:objects.insert.start,n=1,when=after",
+		"match=storage:objects.insert.chunk,n=1,when=before", "match=storage:objects.insert.chunk,n=3,when=after",
+		"match=storage:objects.insert.chunk,n=7,when=before", "match=storage:objects.insert.chunk,n=7,when=after",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			proxy := newSwitchboard(t)
+			p := startProcess(t, dir, "action=kill,"+fault)
+			proxy.to(p.url)
+			w := (&server{url: proxy.url}).client(t).Bucket("box").Object("o").If(gcs.Conditions{DoesNotExist: true}).NewWriter(t.Context())
+			w.ChunkSize = block
+			written := make(chan error, 1)
+			go func() {
+				_, err := io.WriteString(w, full)
+				written <- errors.Join(err, w.Close())
+			}()
+			_ = p.cmd.Wait()
+			p = startProcess(t, dir, "")
+			proxy.to(p.url)
+			if err := <-written; err != nil {
+				t.Fatal(err)
+			}
+			p.holds(t, "o", full)
+			p.kill()
+			if n := eventsIn(t, dir); n != 1 {
+				t.Errorf("%d events, want 1", n)
+			}
+		})
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	(&server{url: proxy.url}).holds(t, "o", full)
 }
