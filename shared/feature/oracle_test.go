@@ -116,3 +116,17 @@ func FuzzExpr(f *testing.F) {
 		}
 	})
 }
+
+// TestLibraryHasTheLastWord: the library's checker is asked too, though our own rules come first.
+func TestLibraryHasTheLastWord(t *testing.T) {
+	t.Parallel()
+	b := newBuilder(contract(t))
+	for _, source := range []string{"temp + season", "hour(temp)", "tmep", "log(1, 2)", "holiday % 2", "temp ? 1 : 2", "season in [1]", "1 +"} {
+		if err := b.crossCheck(source); err == nil {
+			t.Errorf("it takes %q", source)
+		}
+	}
+	if err := b.crossCheck("0 < hour(time) < 5 and seats % 2 in 0..1"); err != nil {
+		t.Error(err)
+	}
+}
