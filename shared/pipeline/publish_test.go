@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,6 +176,53 @@ func TestPublishUnderFaults(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// between runs once, before the first request whose body names the pointer is sent.
+type between struct {
+	once sync.Once
+	run  func()
+}
+
+func (b *between) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte(`"name":"released/`)) {
+			b.once.Do(b.run)
+		}
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestPublishDoesNotOverwriteAReleaseItHasNotSeen(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]bool{"the first release": false, "a later one": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, _ := serveBucket(t)
+			c := dial(t, url, http.DefaultTransport)
+			if before {
+				publish(t, c, input(t, batchModel("tides", "")))
+			}
+			theirs := input(t, batchModel("tides", ""))
+			theirs.Folder = folder(map[string]string{"model.yaml": "theirs"})
+			var won *Release
+			slow := dial(t, url, &between{run: func() { won = publish(t, c, theirs) }})
+			ours := input(t, batchModel("tides", ""))
+			ours.Folder = folder(map[string]string{"model.yaml": "ours"})
+			if _, err := Publish(t.Context(), slow, artifacts, ours); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "released by someone else") {
+				t.Errorf("got %v", err)
+			}
+			list, err := Releases(t.Context(), c, artifacts)
+			if err != nil || len(list) != 1 || list[0].FolderDigest != won.FolderDigest {
+				t.Errorf("released is %v, %v, want theirs", list, err)
+			}
+		})
 	}
 }
 

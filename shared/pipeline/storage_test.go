@@ -26,13 +26,30 @@ const artifacts = "artifacts"
 // bucket is a Cloud Storage with an empty artifacts bucket, a real client of it and its fault switch.
 func bucket(t *testing.T) (*gcs.Client, *chaos.Switch) {
 	t.Helper()
+	url, faults := serveBucket(t)
+	return dial(t, url, http.DefaultTransport), faults
+}
+
+func dial(t *testing.T, url string, transport http.RoundTripper) *gcs.Client {
+	t.Helper()
+	client, err := gcs.NewClient(t.Context(), option.WithEndpoint(url+"/storage/v1/"), option.WithoutAuthentication(),
+		option.WithHTTPClient(&http.Client{Transport: transport}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func serveBucket(t *testing.T) (url string, faults *chaos.Switch) {
+	t.Helper()
 	dir := t.TempDir()
 	db, err := bolt.Open(filepath.Join(dir, "cloud.db"), 0o600, &bolt.Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	db.MaxBatchDelay = time.Millisecond
-	faults := &chaos.Switch{}
+	faults = &chaos.Switch{}
 	s, err := storage.Open(db, dir, storage.Options{NoSync: true, Chaos: faults})
 	if err != nil {
 		t.Fatal(err)
@@ -41,13 +58,7 @@ func bucket(t *testing.T) (*gcs.Client, *chaos.Switch) {
 		t.Fatal(err)
 	}
 	h := httptest.NewServer(s.Handler())
-	client, err := gcs.NewClient(t.Context(), option.WithEndpoint(h.URL+"/storage/v1/"), option.WithoutAuthentication(),
-		option.WithHTTPClient(&http.Client{}))
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		_ = client.Close()
 		h.Close()
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -56,7 +67,7 @@ func bucket(t *testing.T) (*gcs.Client, *chaos.Switch) {
 			t.Error(err)
 		}
 	})
-	return client, faults
+	return h.URL, faults
 }
 
 func batchModel(name, prefix string) *manifest.Manifest {
