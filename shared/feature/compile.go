@@ -60,7 +60,7 @@ func parse(source string) (*parser.Tree, error) {
 func describeSyntax(source string, err error) error {
 	var at *file.Error
 	if !errors.As(err, &at) {
-		return fmt.Errorf("%v in %q", err, source)
+		return fmt.Errorf("%q: %w", source, err)
 	}
 	return placed(source, at.From, at.Message)
 }

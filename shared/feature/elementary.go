@@ -52,15 +52,15 @@ func exp(x float64) float64 {
 	// e**x = e**r * 2**k with r = hi - lo, |r| ≤ ln(2)/2.
 	k := int(float64(log2e*x) + math.Copysign(0.5, x))
 	hi := x - float64(float64(k)*ln2Hi)
-	lo := float64(k) * ln2Lo
-	r := hi - float64(lo)
+	lo := float64(float64(k) * ln2Lo)
+	r := hi - lo
 	t := float64(r * r)
 	c := p4 + float64(t*p5)
 	c = p3 + float64(t*c)
 	c = p2 + float64(t*c)
 	c = p1 + float64(t*c)
 	c = r - float64(t*c)
-	y := 1 - ((float64(lo) - float64(r*c)/(2-c)) - hi)
+	y := 1 - ((lo - float64(r*c)/(2-c)) - hi)
 	return math.Ldexp(y, k)
 }
 
@@ -89,7 +89,7 @@ func log(x float64) float64 {
 		f1 *= 2
 		ki--
 	}
-	f := float64(f1) - 1
+	f := f1 - 1
 	k := float64(ki)
 
 	s := f / (2 + f)

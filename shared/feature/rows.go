@@ -95,7 +95,7 @@ func (r *Rows) SetNumber(row, input int, v float64, token []byte) {
 		r.null(row, input, token)
 		return
 	}
-	set, code := v, ""
+	set, code := v, CodeType
 	switch in.kind {
 	case manifest.Number, manifest.Integer:
 		code = in.checkNumber(v, token)
@@ -103,8 +103,6 @@ func (r *Rows) SetNumber(row, input int, v float64, token []byte) {
 		set, code = in.numberCode(v)
 	case manifest.Timestamp:
 		set, code = in.unixTime(v)
-	default:
-		code = CodeType
 	}
 	if code == "" {
 		r.cols[input][row] = set

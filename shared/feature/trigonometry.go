@@ -37,11 +37,9 @@ func sin(x float64) float64 {
 		return null
 	}
 	j, z := octant(math.Abs(x))
-	y := 0.0
+	y := sinPart(z)
 	if j&3 == 1 || j&3 == 2 {
 		y = cosPart(z)
-	} else {
-		y = sinPart(z)
 	}
 	if (x < 0) != (j > 3) {
 		y = -y
@@ -54,11 +52,9 @@ func cos(x float64) float64 {
 		return null
 	}
 	j, z := octant(math.Abs(x))
-	y := 0.0
+	y := cosPart(z)
 	if j&3 == 1 || j&3 == 2 {
 		y = sinPart(z)
-	} else {
-		y = cosPart(z)
 	}
 	if (j > 3) != (j&3 > 1) {
 		y = -y

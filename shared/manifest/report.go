@@ -125,7 +125,7 @@ func (p problem) line() string {
 	if p.at.line > 0 {
 		where = fmt.Sprintf("%s:%d:%d", p.file, p.at.line, p.at.column)
 	}
-	for _, part := range []string{p.path, p.finding.String()} {
+	for _, part := range []string{p.path, p.String()} {
 		if part != "" {
 			where += ": " + part
 		}

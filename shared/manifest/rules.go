@@ -241,7 +241,8 @@ func (r *report) number(at string, v reflect.Value, rule Rule) {
 	if rule.Max == 0 {
 		return
 	}
-	value, text := 0.0, formatNumber
+	var value float64
+	text := formatNumber
 	switch x := v.Interface().(type) {
 	case Duration:
 		value = time.Duration(x).Seconds()

@@ -54,7 +54,8 @@ func (s *Schedule) reaches(prefix string) bool {
 	}
 	for i := range min(len(pattern), len(prefix)) {
 		isDigit := prefix[i] >= '0' && prefix[i] <= '9'
-		if pattern[i] != prefix[i] && !(pattern[i] == 0 && isDigit) {
+		fits := pattern[i] == prefix[i] || pattern[i] == 0 && isDigit
+		if !fits {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -126,7 +127,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil || !durationForm.Match(text) {
-		return fmt.Errorf("is no time: write a whole number and one unit, such as 60s, 15m or 24h")
+		return errors.New("is no time: write a whole number and one unit, such as 60s, 15m or 24h")
 	}
 	*d = Duration(v)
 	return nil
@@ -157,10 +158,10 @@ func (b Bytes) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
 
 // UnmarshalText reads a whole number and a unit.
 func (b *Bytes) UnmarshalText(text []byte) error {
-	const right = "is no size: write a whole number and a unit, such as 512KiB, 64MiB or 4GiB"
+	wrong := errors.New("is no size: write a whole number and a unit, such as 512KiB, 64MiB or 4GiB")
 	m := bytesForm.FindSubmatch(text)
 	if m == nil {
-		return fmt.Errorf(right)
+		return wrong
 	}
 	n, err := strconv.ParseInt(string(m[1]), 10, 64)
 	for _, u := range byteUnits {
@@ -169,7 +170,7 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf(right)
+	return wrong
 }
 
 // Rejects is how many rows of a dataset may be rejected: a percentage or a number. The zero value allows none.
@@ -220,7 +221,7 @@ func (r *Rejects) parse(text string) error {
 		*r = Rejects{Rows: n}
 		return nil
 	}
-	return fmt.Errorf("is no limit: write a percentage from 0%% to 100%%, such as 5%%, or a number of rows")
+	return errors.New("is no limit: write a percentage from 0% to 100%, such as 5%, or a number of rows")
 }
 
 func formatNumber(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
