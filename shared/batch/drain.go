@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/millrace-ml/millrace/shared/fault"
 	"github.com/millrace-ml/millrace/shared/ledger"
 )
 
@@ -100,8 +99,8 @@ func (b *Batch) waiting(ctx context.Context) ([]*ledger.Run, error) {
 	}
 	if len(runs) == line {
 		releases, err := b.listReleases(ctx)
-		if err != nil && !fault.KindOf(err).Retry() {
-			return nil, err
+		if err != nil { // the oldest alone are better than none
+			b.log(ctx).LogAttrs(ctx, slog.LevelWarn, "the line of each model is not read", slog.Any("error", err))
 		}
 		for _, r := range releases {
 			more, err := b.ledger.OldestOf(ctx, r.Model, b.o.DrainLimit)

@@ -79,12 +79,20 @@ func (b *Batch) endOfJob(run *ledger.Run, job *aiplatformpb.PipelineJob) *ending
 	return nil
 }
 
-// failure is the text of a failed job: that of its first failed task, since the job's own says only that a task failed.
+// failure is the text of a failed job: that of the task that failed first. The job's own text and those of the groups and
+// the exit task around it only follow from that.
 func failure(job *aiplatformpb.PipelineJob) string {
+	var first *aiplatformpb.PipelineTaskDetail
 	for _, t := range job.GetJobDetail().GetTaskDetails() {
-		if t.GetState() == aiplatformpb.PipelineTaskDetail_FAILED && t.GetError().GetMessage() != "" {
-			return fmt.Sprintf("task %s failed: %s", t.GetTaskName(), t.GetError().GetMessage())
+		if t.GetState() != aiplatformpb.PipelineTaskDetail_FAILED || t.GetError().GetMessage() == "" {
+			continue
 		}
+		if first == nil || t.GetEndTime() != nil && t.GetEndTime().AsTime().Before(first.GetEndTime().AsTime()) {
+			first = t
+		}
+	}
+	if first != nil {
+		return fmt.Sprintf("task %s failed: %s", first.GetTaskName(), first.GetError().GetMessage())
 	}
 	if m := job.GetError().GetMessage(); m != "" {
 		return m

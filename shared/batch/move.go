@@ -34,11 +34,14 @@ func (c *Closer) move(ctx context.Context, run *ledger.Run, to ledger.State, cau
 
 // end is move to a final state with its reason.
 func (c *Closer) end(ctx context.Context, run *ledger.Run, to ledger.State, reason string) (*ledger.Run, error) {
-	return c.move(ctx, run, to, reason, func(r *ledger.Run) { r.Reason = shorten(reason, reasonLimit) })
+	return c.move(ctx, run, to, shorten(reason, causeLimit), func(r *ledger.Run) { r.Reason = shorten(reason, reasonLimit) })
 }
 
-// reasonLimit bounds the reason of a record: it may carry the text of a failed task.
-const reasonLimit = 2000
+// Bounds of texts in a record, in bytes. A reason may carry the text of a failed task; its history has the beginning.
+const (
+	reasonLimit = 2000
+	causeLimit  = 200
+)
 
 // logFinished writes the line that alerts rest on.
 func (c *Closer) logFinished(ctx context.Context, run *ledger.Run) {
