@@ -191,7 +191,7 @@ root: {dag: {tasks: {a: {componentRef: {name: a}}}}}
 		t.Fatal(err)
 	}
 	text := string(b)
-	if !strings.HasPrefix(text, "the beginning\n") || !strings.Contains(text, "the end\n") || !strings.Contains(text, "bytes left out]") || len(text) > 1000+17<<10 {
+	if !strings.HasPrefix(text, "the beginning\n") || !strings.Contains(text, "the end\n") || !strings.Contains(text, "bytes left out]") || len(text) > 1000+33<<10 {
 		t.Errorf("log of %d bytes: %.40q … %.40q", len(text), text, text[len(text)-40:])
 	}
 	if _, err := c.server.Logs(jobName("log"), 999, 1); err == nil {

@@ -86,7 +86,8 @@ func (l *attemptLog) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dropped > 0 && l.err == nil {
-		_, l.err = fmt.Fprintf(l.f, "\n[%d bytes left out]\n%s", l.dropped-int64(len(l.last)), l.last)
+		// The two streams come by two pipes, so the last lines of stderr need not be among the last bytes.
+		_, l.err = fmt.Fprintf(l.f, "\n[%d bytes left out]\n%s\n[stderr ends]\n%s", l.dropped-int64(len(l.last)), l.last, l.errs)
 	}
 	return errors.Join(l.err, l.f.Close())
 }

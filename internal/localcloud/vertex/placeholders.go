@@ -60,6 +60,10 @@ func (r *run) fact(p string, rec *record, t *task) (string, error) {
 		return t.name, nil
 	case "$.pipeline_task_uuid":
 		return rec.id(), nil
+	case "$.pipeline_google_cloud_project_id":
+		return r.name.project, nil
+	case "$.pipeline_google_cloud_location":
+		return r.name.location, nil
 	case "$.pipeline_root":
 		return strings.TrimRight(r.job.GetRuntimeConfig().GetGcsOutputDirectory(), "/"), nil
 	case "$.pipeline_job_create_time_utc", "$.pipeline_job_schedule_time_utc":

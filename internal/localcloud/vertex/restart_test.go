@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -155,7 +156,7 @@ func TestKillWhile(t *testing.T) {
 		failed int // main jobs of task a
 	}{
 		"a process runs": {
-			`components: {a: {run: ['alone:DIR/lock=DIR/journal', 'pid:DIR/pids', 'spawngroup:DIR/pids', 'wait:DIR/gate']}}`,
+			`components: {a: {run: ['alone:DIR/lock=DIR/journal', 'pid:DIR/pids', 'spawngroup:DIR/pids', 'wait:DIR/gate', 'out:n=1'], out: {n: NUMBER_INTEGER}}}`,
 			func(c *cloud) {
 				poll(c.t, "both are there", func() bool { return len(lines(c.t, c.dir+"/pids")) == 2 }, func() string { return "" })
 			}, "SUCCEEDED", 0,
@@ -200,6 +201,9 @@ root: {dag: {tasks: {a: {componentRef: {name: a}, retryPolicy: {maxRetryCount: 1
 			wantState(t, finished, tc.state)
 			if n := len(details(finished)["a"].GetExecutorDetail().GetContainerDetail().GetFailedMainJobs()); n != tc.failed {
 				t.Errorf("%d failed attempts, want %d", n, tc.failed)
+			}
+			if n := len(details(finished)["a"].GetPipelineTaskStatus()); n != 3+2*tc.failed {
+				t.Errorf("%d states in the history, want %d: going on is no new state", n, 3+2*tc.failed)
 			}
 			if j := lines(t, dir+"/journal"); len(j) > 0 {
 				t.Errorf("a step ran twice at once: %v", j)
@@ -268,4 +272,19 @@ func TestOnlyOurOrphansAreEnded(t *testing.T) {
 	if stranger.dead() || !alive(stranger.cmd.Process.Pid) {
 		t.Error("a process with a recorded id but another start time was ended")
 	}
+}
+
+func TestAProcessDiesWithItsServer(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux ends a child with its parent; elsewhere the next start does")
+	}
+	dir := t.TempDir()
+	server := spawn(t, dir, 0)
+	server.create(request("job", pipeline(t, replace(`
+components: {a: {run: ['pid:DIR/pids', 'wait:/nowhere/at/all']}}
+root: {dag: {tasks: {a: {componentRef: {name: a}}}}}`, "DIR", dir)), nil))
+	poll(t, "the process is there", func() bool { return len(lines(t, dir+"/pids")) == 1 }, func() string { return "" })
+	server.kill()
+	gone(t, lines(t, dir+"/pids")[0])
 }

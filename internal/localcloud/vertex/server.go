@@ -74,10 +74,7 @@ type Server struct {
 }
 
 // handle reaches a job that is being executed.
-type handle struct {
-	cancel context.CancelCauseFunc
-	done   chan struct{}
-}
+type handle struct{ cancel context.CancelCauseFunc }
 
 var (
 	errClosing   = errors.New("the server is closing")
@@ -200,21 +197,17 @@ func (s *Server) launch(name string) {
 	}
 	// The job outlives the request that created it: Close ends it.
 	ctx, cancel := context.WithCancelCause(context.Background())
-	h, earlier := &handle{cancel, make(chan struct{})}, s.runs[name]
+	h := &handle{cancel}
 	s.runs[name] = h
 	s.wg.Go(func() {
 		defer func() {
 			s.mu.Lock()
-			if s.runs[name] == h {
+			if s.runs[name] == h { // and not a new job's whose name was free again
 				delete(s.runs, name)
 			}
 			s.mu.Unlock()
 			cancel(nil)
-			close(h.done)
 		}()
-		if earlier != nil {
-			<-earlier.done // a finished job of this name that was deleted a moment ago
-		}
 		s.execute(ctx, cancel, name)
 	})
 }

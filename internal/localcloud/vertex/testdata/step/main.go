@@ -101,10 +101,11 @@ func (s *step) do(name, arg string) {
 		check(err)
 		check(os.MkdirAll(filepath.Dir(text), 0o755))
 		check(os.WriteFile(text, b, 0o644))
-	case "links": // file=journal: how many names the file has
+	case "links": // file=journal: how many names the file has, and which file it is
 		info, err := os.Stat(path)
 		check(err)
-		appendLine(text, fmt.Sprint(info.Sys().(*syscall.Stat_t).Nlink))
+		stat := info.Sys().(*syscall.Stat_t)
+		appendLine(text, fmt.Sprintf("%d-names-of-%d", stat.Nlink, stat.Ino))
 	case "stdout":
 		fmt.Println(arg)
 	case "stderr":
