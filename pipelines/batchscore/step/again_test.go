@@ -116,9 +116,7 @@ func (w *world) scenario(t *testing.T, f chaos.Fault, want *published) (failed i
 	t.Helper()
 	for _, bucket := range []string{staging, outbox} {
 		for _, name := range w.list(t, bucket, "") {
-			if err := w.client.Bucket(bucket).Object(name).Delete(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			w.remove(t, bucket, name)
 		}
 	}
 	generation := w.put(t, inbox, "f.csv", fewRows(t))

@@ -7,24 +7,30 @@ import (
 	"github.com/millrace-ml/millrace/pipelines/batchscore"
 )
 
+// repeated is the sample's rows over and over.
+func repeated(t testing.TB, rows int) string {
+	t.Helper()
+	lines := strings.SplitAfter(sample(t), "\n")
+	lines, header := lines[1:len(lines)-1], lines[0]
+	var text strings.Builder
+	text.WriteString(header)
+	for i := range rows {
+		text.WriteString(lines[i%len(lines)])
+	}
+	return text.String()
+}
+
 // BenchmarkPlanScorePublish is a whole small run in one process, storage server included.
 func BenchmarkPlanScorePublish(b *testing.B) {
 	w := newWorld(b, bikes(b))
-	lines := strings.SplitAfter(sample(b), "\n")
 	const rows = 100_000
-	var text strings.Builder
-	text.WriteString(lines[0])
-	for i := range rows {
-		text.WriteString(lines[1+i%(len(lines)-2)])
-	}
-	generation := w.put(b, inbox, "f.csv", text.String())
-	b.SetBytes(int64(text.Len()))
+	text := repeated(b, rows)
+	generation := w.put(b, inbox, "f.csv", text)
+	b.SetBytes(int64(len(text)))
 	for b.Loop() {
 		for _, bucket := range []string{staging, outbox} {
 			for _, name := range w.list(b, bucket, "") {
-				if err := w.client.Bucket(bucket).Object(name).Delete(b.Context()); err != nil {
-					b.Fatal(err)
-				}
+				w.remove(b, bucket, name)
 			}
 		}
 		w.run(b, batchscore.StepPlan, object("f.csv", generation)).ok(b)

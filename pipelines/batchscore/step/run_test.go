@@ -281,6 +281,7 @@ func TestDatasetIsResolvedOnce(t *testing.T) {
 	prefix := map[string]any{batchscore.ParamDataset: batch.Dataset{Bucket: inbox, Prefix: "day/"}}
 	first := w.run(t, batchscore.StepPlan, prefix).ok(t)
 	w.put(t, inbox, "day/b.csv", sample(t))
+	w.remove(t, staging, runID+"/plan.json") // as if the first try had died before it
 	second := w.run(t, batchscore.StepPlan, prefix).ok(t)
 	if diff := cmp.Diff(string(first.outputs[batchscore.OutShards]), string(second.outputs[batchscore.OutShards])); diff != "" {
 		t.Errorf("shards (-first +second):\n%s", diff)

@@ -121,6 +121,13 @@ func (w *world) get(t testing.TB, bucket, name string) (string, bool) {
 	return string(data), true
 }
 
+func (w *world) remove(t testing.TB, bucket, name string) {
+	t.Helper()
+	if err := w.client.Bucket(bucket).Object(name).Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // list names the objects below a prefix, without it.
 func (w *world) list(t testing.TB, bucket, prefix string) []string {
 	t.Helper()
