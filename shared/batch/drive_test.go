@@ -176,6 +176,36 @@ func TestAPipelineThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// A takeover finds that the pipeline which it should send again is gone. Whether the run fails depends on Vertex alone.
+func TestATakeoverWithoutThePipeline(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		created bool
+		want    ledger.State
+	}{"the job was created": {true, ledger.Submitted}, "the job was not created": {false, ledger.Failed}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := batchtest.New(t)
+			u := c.Upload(t, "rides/a.csv", "x\n1\n")
+			ctx, kill := context.WithCancel(t.Context())
+			c.Faults.Exit = kill
+			c.Faults.Arm(chaos.Fault{Match: "vertex:CreatePipelineJob", Action: chaos.Kill, After: tc.created})
+			if _, err := c.Batch(t, batch.Options{}).Start(ctx, u); err == nil {
+				t.Fatal("the start was not killed")
+			}
+			object := strings.TrimPrefix(c.TheRun(t).Release.Spec, "gs://"+batchtest.Artifacts+"/")
+			if err := c.Storage.Bucket(batchtest.Artifacts).Object(object).Delete(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			c.Clock.Advance(time.Minute)
+			run, err := c.Batch(t, batch.Options{}).Start(t.Context(), u)
+			if err != nil || run.State != tc.want {
+				t.Errorf("Start = %+v, %v; expected %s", run, err, tc.want)
+			}
+		})
+	}
+}
+
 // The pipeline cannot be read for a moment: the claim is given back, so that the next delivery need not wait for a lease.
 func TestAClaimIsGivenBack(t *testing.T) {
 	t.Parallel()

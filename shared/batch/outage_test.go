@@ -32,6 +32,20 @@ func TestDeadlineInside(t *testing.T) {
 	}
 }
 
+func TestVertexIsSilentToTheDeadline(t *testing.T) {
+	t.Parallel()
+	c := batchtest.New(t)
+	u := c.Upload(t, "rides/a.csv", "x\n1\n")
+	c.Faults.Arm(chaos.Fault{Match: "vertex:CreatePipelineJob", Action: chaos.Drop, After: true})
+	if _, err := c.Batch(t, batch.Options{Deadline: 2 * time.Second}).Start(t.Context(), u); fault.KindOf(err) != fault.Timeout {
+		t.Fatalf("Start = %v (%v), expected the deadline", err, fault.KindOf(err))
+	}
+	c.Clock.Advance(time.Minute)
+	if run, err := c.Batch(t, batch.Options{}).Start(t.Context(), u); err != nil || run.State != ledger.Submitted || len(c.Vertex.Jobs()) != 1 {
+		t.Errorf("the next delivery is %+v, %v with jobs %v; expected the one job", run, err, c.Vertex.Jobs())
+	}
+}
+
 func TestDependenciesDown(t *testing.T) {
 	t.Parallel()
 	for name, match := range map[string]string{

@@ -100,9 +100,12 @@ func TestSixteenDeliveriesAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
-			_, err := b.Start(t.Context(), u)
+			run, err := b.Start(t.Context(), u)
 			if err != nil && fault.KindOf(err) != fault.Unavailable {
 				t.Errorf("Start: %v, expected nil or unavailable", err)
+			}
+			if err == nil && run.State != ledger.Submitted {
+				t.Errorf("Start gave a %s run, which would be acknowledged while its owner may still die", run.State)
 			}
 		})
 	}

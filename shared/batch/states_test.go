@@ -37,6 +37,16 @@ func TestEveryPairOfStates(t *testing.T) {
 	}
 }
 
+func TestNoMoveBesideTheTable(t *testing.T) {
+	t.Parallel()
+	var c Closer // without a ledger: a move that the table lacks must not come to it
+	for _, to := range ledger.States() {
+		if _, err := c.move(t.Context(), &ledger.Run{State: ledger.Succeeded}, to, "test", nil); err == nil {
+			t.Errorf("a succeeded run went to %s", to)
+		}
+	}
+}
+
 func TestFinalStatesAreTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, s := range ledger.States() {
