@@ -253,12 +253,12 @@ func (s *submission) call(ctx context.Context, f func(context.Context) error) er
 	return f(ctx)
 }
 
-// wait pauses before a repetition, at random between nothing and twice as long each time.
+// wait pauses before a repetition, at random between nothing and twice as long each time, up to 32 times.
 func (s *submission) wait(ctx context.Context, try int) error {
 	if try == 0 {
 		return ctx.Err()
 	}
-	timer := time.NewTimer(rand.N(s.pause<<(try-1) + 1))
+	timer := time.NewTimer(rand.N(s.pause<<min(try-1, 5) + 1))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -2,118 +2,15 @@ package pipeline
 
 import (
 	"context"
-	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	aiplatform "cloud.google.com/go/aiplatform/apiv1"
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
-	"google.golang.org/api/option"
-	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/millrace-ml/millrace/shared/fault"
 )
-
-// answer is what the fake does with one call: apply it or not, then answer with a code, or not at all.
-type answer struct {
-	apply bool
-	code  codes.Code
-	mute  bool // no answer until the caller gives up
-}
-
-// vertex is a small PipelineService that works, but for scripted answers to its first calls.
-type vertex struct {
-	aiplatformpb.UnimplementedPipelineServiceServer
-	mu             sync.Mutex
-	jobs           map[string]*aiplatformpb.PipelineJob
-	creates, gets  []answer // what remains of the script
-	created, asked int      // calls
-	last           *aiplatformpb.CreatePipelineJobRequest
-}
-
-// next takes an answer from a script; without one, calls are applied and answered.
-func next(script *[]answer) answer {
-	if len(*script) == 0 {
-		return answer{apply: true}
-	}
-	a := (*script)[0]
-	*script = (*script)[1:]
-	return a
-}
-
-func (v *vertex) CreatePipelineJob(ctx context.Context, r *aiplatformpb.CreatePipelineJobRequest) (*aiplatformpb.PipelineJob, error) {
-	v.mu.Lock()
-	v.created++
-	v.last = r
-	a, name := next(&v.creates), r.Parent+"/pipelineJobs/"+r.PipelineJobId
-	_, there := v.jobs[name]
-	if a.apply && !there {
-		r.PipelineJob.Name = name
-		v.jobs[name] = r.PipelineJob
-	}
-	v.mu.Unlock()
-	switch {
-	case a.mute:
-		<-ctx.Done()
-		return nil, ctx.Err()
-	case a.code != codes.OK:
-		return nil, status.Error(a.code, "scripted")
-	case there:
-		return nil, status.Error(codes.AlreadyExists, "Pipeline job with the specified ID already exists.")
-	}
-	return r.PipelineJob, nil
-}
-
-func (v *vertex) GetPipelineJob(ctx context.Context, r *aiplatformpb.GetPipelineJobRequest) (*aiplatformpb.PipelineJob, error) {
-	v.mu.Lock()
-	v.asked++
-	a, job := next(&v.gets), v.jobs[r.Name]
-	v.mu.Unlock()
-	switch {
-	case a.mute:
-		<-ctx.Done()
-		return nil, ctx.Err()
-	case a.code != codes.OK:
-		return nil, status.Error(a.code, "scripted")
-	case job == nil:
-		return nil, status.Error(codes.NotFound, "no such job")
-	}
-	return job, nil
-}
-
-// serve starts the fake and a real client of it.
-func (v *vertex) serve(t *testing.T) *aiplatform.PipelineClient {
-	t.Helper()
-	if v.jobs == nil {
-		v.jobs = map[string]*aiplatformpb.PipelineJob{}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := grpc.NewServer()
-	aiplatformpb.RegisterPipelineServiceServer(s, v)
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = s.Serve(l) })
-	c, err := aiplatform.NewPipelineClient(t.Context(), option.WithEndpoint(l.Addr().String()), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = c.Close()
-		s.Stop()
-		wg.Wait()
-	})
-	return c
-}
 
 func job(t *testing.T) Job {
 	t.Helper()
@@ -122,7 +19,7 @@ func job(t *testing.T) Job {
 		Parameters: map[string]any{"source": "gs://a/b", "model": "m", "run_id": "r", "rate": 2},
 		Labels:     map[string]string{LabelKey: "k1", "model": "tides"}, OutputDir: "gs://staging/root",
 		ServiceAccount: "runner@p.iam.gserviceaccount.com",
-		TryTimeout:     150 * time.Millisecond, Pause: time.Millisecond,
+		TryTimeout:     time.Minute, Pause: time.Millisecond,
 	}
 }
 
@@ -139,6 +36,8 @@ func TestSubmitSendsTheWholeJob(t *testing.T) {
 	if o, err := Submit(t.Context(), v.serve(t), j); o != Created || err != nil {
 		t.Fatalf("got %v, %v", o, err)
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	r := v.last
 	c := r.PipelineJob.RuntimeConfig
 	if r.Parent != "projects/p/locations/us-central1" || r.PipelineJobId != j.ID || r.PipelineJob.ServiceAccount != j.ServiceAccount ||
@@ -200,8 +99,8 @@ func TestSubmit(t *testing.T) {
 			if o != tc.want || o.Submitted() != (err == nil) || err != nil && fault.KindOf(err) != tc.kind {
 				t.Errorf("got %v, %v (%v), want %v, %v", o, err, fault.KindOf(err), tc.want, tc.kind)
 			}
-			if len(v.jobs) != tc.jobs {
-				t.Errorf("there are %d jobs, want %d", len(v.jobs), tc.jobs)
+			if _, jobs := v.count(); jobs != tc.jobs {
+				t.Errorf("there are %d jobs, want %d", jobs, tc.jobs)
 			}
 		})
 	}
@@ -217,9 +116,9 @@ func repeat(a answer, n int) []answer {
 
 func TestSubmitEndsWithItsCaller(t *testing.T) {
 	t.Parallel()
-	v := &vertex{creates: repeat(answer{mute: true}, 99)}
+	v := &vertex{creates: repeat(answer{mute: true}, 99), patient: true}
 	j := job(t)
-	j.TryTimeout, j.Tries = time.Minute, 99
+	j.Tries = 99
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if o, err := Submit(ctx, v.serve(t), j); o != Unknown || fault.KindOf(err) != fault.Timeout {
@@ -228,8 +127,23 @@ func TestSubmitEndsWithItsCaller(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := &vertex{}
-	if o, err := Submit(over, w.serve(t), job(t)); o != Unknown || err == nil || w.created != 0 || !strings.Contains(err.Error(), "was not asked") {
-		t.Errorf("got %v, %v after %d calls", o, err, w.created)
+	if o, err := Submit(over, w.serve(t), job(t)); o != Unknown || err == nil || calls(w) != 0 || !strings.Contains(err.Error(), "was not asked") {
+		t.Errorf("got %v, %v after %d calls", o, err, calls(w))
+	}
+}
+
+func calls(v *vertex) int {
+	n, _ := v.count()
+	return n
+}
+
+func TestSubmitGivesEachTryADeadline(t *testing.T) {
+	t.Parallel()
+	v := &vertex{creates: []answer{{mute: true}}, patient: true}
+	j := job(t)
+	j.TryTimeout, j.Tries = 100*time.Millisecond, 1000
+	if o, err := Submit(t.Context(), v.serve(t), j); !o.Submitted() || calls(v) < 2 {
+		t.Errorf("got %v, %v after %d calls", o, err, calls(v))
 	}
 }
 
@@ -238,8 +152,8 @@ func TestSubmitTriesAsOftenAsTold(t *testing.T) {
 	v := &vertex{creates: repeat(answer{code: codes.Unavailable}, 99)}
 	j := job(t)
 	j.Tries = 6
-	if o, _ := Submit(t.Context(), v.serve(t), j); o != Unknown || v.created != 6 {
-		t.Errorf("got %v after %d calls, want 6", o, v.created)
+	if o, _ := Submit(t.Context(), v.serve(t), j); o != Unknown || calls(v) != 6 {
+		t.Errorf("got %v after %d calls, want 6", o, calls(v))
 	}
 }
 
@@ -268,52 +182,7 @@ func TestSubmitRefusesAJobThatCannotBe(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want something with %q", name, o, err, tc.want)
 		}
 	}
-	if v.created != 0 {
-		t.Errorf("Vertex was asked %d times", v.created)
-	}
-}
-
-func TestState(t *testing.T) {
-	t.Parallel()
-	j := job(t)
-	start := time.Unix(1_700_000_000, 0).UTC()
-	at := func(s int) *timestamppb.Timestamp { return timestamppb.New(start.Add(time.Duration(s) * time.Second)) }
-	task := func(id, parent int64, name string, s aiplatformpb.PipelineTaskDetail_State, began *timestamppb.Timestamp) *aiplatformpb.PipelineTaskDetail {
-		return &aiplatformpb.PipelineTaskDetail{TaskId: id, ParentTaskId: parent, TaskName: name, State: s, StartTime: began}
-	}
-	failed := task(4, 3, "score", aiplatformpb.PipelineTaskDetail_FAILED, at(9))
-	failed.Error = &rpcstatus.Status{Code: int32(codes.FailedPrecondition), Message: "exit\n code  3"}
-	failed.ExecutorDetail = &aiplatformpb.PipelineTaskExecutorDetail{Details: &aiplatformpb.PipelineTaskExecutorDetail_ContainerDetail_{
-		ContainerDetail: &aiplatformpb.PipelineTaskExecutorDetail_ContainerDetail{FailedMainJobs: []string{"a", "b"}}}}
-	v := &vertex{gets: []answer{{code: codes.Unavailable}}, jobs: map[string]*aiplatformpb.PipelineJob{j.Name(): {
-		Name: j.Name(), State: aiplatformpb.PipelineState_PIPELINE_STATE_FAILED, StartTime: at(0), EndTime: at(60),
-		Error: &rpcstatus.Status{Code: int32(codes.Unknown), Message: "a task failed"}, Labels: map[string]string{"key": "k1"},
-		JobDetail: &aiplatformpb.PipelineJobDetail{TaskDetails: []*aiplatformpb.PipelineTaskDetail{
-			task(5, 1, "publish", aiplatformpb.PipelineTaskDetail_NOT_TRIGGERED, nil), failed,
-			task(3, 1, "score-shards", aiplatformpb.PipelineTaskDetail_FAILED, at(8)), task(1, 0, "work", aiplatformpb.PipelineTaskDetail_FAILED, at(1)),
-			task(8, 9, "round", aiplatformpb.PipelineTaskDetail_PENDING, nil), task(9, 8, "round", aiplatformpb.PipelineTaskDetail_PENDING, nil),
-		}},
-	}}}
-	c := v.serve(t)
-	got, err := State(t.Context(), c, j.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.State != "FAILED" || !got.Over() || got.Error != "Unknown: a task failed" || !got.End.Equal(start.Add(time.Minute)) || got.Labels["key"] != "k1" {
-		t.Errorf("got %+v", got)
-	}
-	var paths []string
-	for _, task := range got.Tasks {
-		paths = append(paths, task.Path+" "+task.State)
-	}
-	want := "work FAILED, work/score-shards FAILED, work/score-shards/score FAILED, work/publish NOT_TRIGGERED"
-	if s := strings.Join(paths, ", "); !strings.HasPrefix(s, want) || len(paths) != 6 {
-		t.Errorf("tasks are %s", s)
-	}
-	if f := got.Tasks[2]; f.Error != "FailedPrecondition: exit code 3" || f.Retries != 2 || !f.Start.Equal(start.Add(9*time.Second)) || !f.End.IsZero() {
-		t.Errorf("the failed task is %+v", f)
-	}
-	if _, err := State(t.Context(), c, j.Name()+"x"); fault.KindOf(err) != fault.NotFound {
-		t.Errorf("got %v", err)
+	if calls(v) != 0 {
+		t.Errorf("Vertex was asked %d times", calls(v))
 	}
 }

@@ -102,7 +102,9 @@ func safeName(name string) error {
 
 // Untar unpacks a model folder below dir, which it makes. It refuses names that lead out of dir, links, devices, a file
 // that comes twice, and more than a model folder may hold.
-func Untar(r io.Reader, dir string) error {
+func Untar(r io.Reader, dir string) error { return untar(r, dir, maxFolderFiles, maxFolder) }
+
+func untar(r io.Reader, dir string, maxFiles int, maxBytes int64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("unpack model folder: %w", err)
 	}
@@ -112,7 +114,7 @@ func Untar(r io.Reader, dir string) error {
 	}
 	defer root.Close()
 	t := tar.NewReader(r)
-	left, files := int64(maxFolder), 0
+	left, files := maxBytes, 0
 	for {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -121,8 +123,8 @@ func Untar(r io.Reader, dir string) error {
 		if err != nil {
 			return fault.New(fault.Invalid, err, "the model folder's tar cannot be read")
 		}
-		if files++; files > maxFolderFiles || h.Size > left {
-			return fault.New(fault.TooLarge, nil, "the model folder's tar has more than %d files or %d bytes", maxFolderFiles, maxFolder)
+		if files++; files > maxFiles || h.Size > left {
+			return fault.New(fault.TooLarge, nil, "the model folder's tar has more than %d files or %d bytes", maxFiles, maxBytes)
 		}
 		left -= h.Size
 		if err := extract(root, h, t); err != nil {
