@@ -53,14 +53,11 @@ root: {dag: {tasks: {limits: {componentRef: {name: limits}}, none: {componentRef
 	}
 }
 
-func TestArguments(t *testing.T) {
-	t.Parallel()
-	c := open(t, nil)
-	job := c.run(request("args", pipeline(t, `
+const argumentSpec = `
 components:
   a:
     run:
-      - args:`+c.dir+`/args
+      - args:DIR/args
       - "arg:{{$.inputs.parameters['n']}}|{{$.inputs.parameters['f']}}|{{$.inputs.parameters['o']}}"
       - '{"Concat": ["arg:", "a", {"IfPresent": {"InputName": "s", "Then": "-then-{{$.inputs.parameters[''s'']}}", "Else": "no"}}]}'
       - '{"IfPresent": {"InputName": "s", "Then": ["arg:1", "arg:{{$.inputs.parameters[''s'']}}"]}}'
@@ -80,7 +77,12 @@ root:
       a:
         componentRef: {name: a}
         inputs: {parameters: {n: {runtimeValue: {constant: 1472953}}, f: {runtimeValue: {constant: 1.0e+21}}, o: {runtimeValue: {constant: {b: '<&>', a: [1, true]}}}, s: {componentInputParameter: s}}}
-`), map[string]any{"s": `{"Concat": ["x"]} {{$.pipeline_job_name}}`}))
+`
+
+func TestArguments(t *testing.T) {
+	t.Parallel()
+	c := open(t, nil)
+	job := c.run(request("args", pipeline(t, replace(argumentSpec, "DIR", c.dir)), map[string]any{"s": `{"Concat": ["x"]} {{$.pipeline_job_name}}`}))
 	wantState(t, job, "SUCCEEDED")
 	b, err := os.ReadFile(filepath.Join(c.dir, "args"))
 	if err != nil {

@@ -2,8 +2,8 @@ package vertex
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -55,8 +55,12 @@ func finishedOperation(tx *bolt.Tx, parent string, now time.Time, meta func(*aip
 	if err != nil {
 		return nil, err
 	}
+	id, err := tx.Bucket(bucketOperations).NextSequence()
+	if err != nil {
+		return nil, err
+	}
 	op := &longrunningpb.Operation{
-		Name: parent + "/operations/" + rand.Text(), Metadata: m, Done: true, Result: &longrunningpb.Operation_Response{Response: a},
+		Name: fmt.Sprintf("%s/operations/%d", parent, id), Metadata: m, Done: true, Result: &longrunningpb.Operation_Response{Response: a},
 	}
 	value, err := proto.Marshal(op)
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
-	"github.com/kubeflow/pipelines/api/v2alpha1/go/pipelinespec"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -66,9 +66,13 @@ func (s *Server) execute(ctx context.Context, cancel context.CancelCauseFunc, na
 	s.o.Log.Debug("job running", "job", name)
 	r, err := s.newRun(name)
 	var out outcome
-	if err != nil {
+	switch {
+	case errors.Is(err, errSpec):
 		out = outcome{state: taskFailed, err: status.New(codes.InvalidArgument, err.Error())}
-	} else {
+	case err != nil:
+		s.o.Log.Error("vertex: a job could not be read", "job", name, "error", err)
+		return
+	default:
 		out = r.dag(ctx, r.root())
 	}
 	if out.state == interrupted {
@@ -82,6 +86,9 @@ func (s *Server) execute(ctx context.Context, cancel context.CancelCauseFunc, na
 	s.finish(name, out)
 }
 
+// errSpec marks a stored spec that this version cannot execute, though the one that took it could.
+var errSpec = errors.New("the stored spec cannot be executed")
+
 func (s *Server) newRun(name string) (*run, error) {
 	n, err := parseName(name)
 	if err != nil {
@@ -93,11 +100,11 @@ func (s *Server) newRun(name string) (*run, error) {
 	}
 	spec, err := decodeSpec(job.PipelineSpec)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errSpec, err)
 	}
 	p, err := s.exprs.compile(spec)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errSpec, err)
 	}
 	r := &run{s: s, name: n, job: job, plan: p}
 	r.failFast = job.GetRuntimeConfig().GetFailurePolicy() == aiplatformpb.PipelineFailurePolicy_PIPELINE_FAILURE_POLICY_FAIL_FAST
@@ -115,7 +122,9 @@ func (s *Server) newRun(name string) (*run, error) {
 // finish writes the end of a job.
 func (s *Server) finish(name string, out outcome) {
 	now := s.o.Now()
+	var began time.Time
 	err := s.store.changeJob(name, func(job *aiplatformpb.PipelineJob) error {
+		began = job.GetCreateTime().AsTime()
 		job.EndTime, job.UpdateTime = timestamppb.New(now), timestamppb.New(now)
 		switch out.state {
 		case taskSucceeded:
@@ -132,7 +141,11 @@ func (s *Server) finish(name string, out outcome) {
 		s.o.Log.Error("vertex: the end of a job could not be written", "job", name, "error", err)
 		return
 	}
-	s.o.Log.Debug("job finished", "job", name, "state", out.state)
+	attrs := []any{"job", name, "state", out.state.String(), "ms", now.Sub(began).Milliseconds()}
+	if out.err != nil {
+		attrs = append(attrs, "error", out.err.Message())
+	}
+	s.o.Log.Info("job finished", attrs...)
 }
 
 // scope is one instance of a dag.
@@ -248,42 +261,4 @@ func summarise(format string, names []string, all []outcome) outcome {
 		return outcome{state: taskFailed, err: status.New(codes.Aborted, "Not all of it was run: a task elsewhere failed and the failure policy is FAIL_FAST.")}
 	}
 	return outcome{state: taskSucceeded}
-}
-
-// outputs are the outputs of a dag whose tasks are finished. One that no task gave is absent.
-func (s *scope) outputs() (*values, error) {
-	out := newValues()
-	spec := s.component.spec.GetDag().GetOutputs()
-	for k, p := range spec.GetParameters() {
-		var found []*structpb.Value
-		selectors := []*pipelinespec.DagOutputsSpec_ParameterSelectorSpec{p.GetValueFromParameter()}
-		if one := p.GetValueFromOneof(); one != nil {
-			selectors = one.GetParameterSelectors()
-		}
-		for _, sel := range selectors {
-			if v := s.produced(sel.GetProducerSubtask()).params[sel.GetOutputParameterKey()]; v != nil {
-				found = append(found, v)
-			}
-		}
-		if len(found) > 1 {
-			return nil, fmt.Errorf("output %s: %d tasks gave the value of which only one may", k, len(found))
-		}
-		if len(found) == 1 {
-			out.params[k] = found[0]
-		}
-	}
-	for k, a := range spec.GetArtifacts() {
-		for _, sel := range a.GetArtifactSelectors() {
-			out.arts[k] = append(out.arts[k], s.produced(sel.GetProducerSubtask()).arts[sel.GetOutputArtifactKey()]...)
-		}
-	}
-	return out, nil
-}
-
-// produced are the outputs of a finished task of this dag, empty if it gave none.
-func (s *scope) produced(name string) *values {
-	if res := s.results[name]; res != nil && res.out != nil {
-		return res.out
-	}
-	return newValues()
 }

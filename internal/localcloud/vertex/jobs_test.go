@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -29,61 +30,63 @@ root:
   dag: {tasks: {a: {componentRef: {name: a}}}}
 `
 
-func TestCreateRefuses(t *testing.T) {
-	t.Parallel()
-	c := open(t, func(o *vertex.Options) {
-		o.Lint = func(s *pipelinespec.PipelineSpec) error {
-			if s.GetPipelineInfo().GetName() == "ugly" {
-				return errors.New("the linter does not like it")
+type req = *aiplatformpb.CreatePipelineJobRequest
+
+// refusal is a change of a good request, and a part of the error that it gets.
+type refusal struct {
+	change func(req)
+	want   string
+}
+
+// withParameters sets parameters, given as name, value, ….
+func withParameters(kv ...any) func(req) {
+	return func(r req) {
+		for i := 0; i < len(kv); i += 2 {
+			v, err := structpb.NewValue(kv[i+1])
+			if err != nil {
+				panic(err) // a constant of a test
 			}
-			return nil
-		}
-	})
-	type req = *aiplatformpb.CreatePipelineJobRequest
-	params := func(kv ...any) func(req) {
-		return func(r req) {
-			for i := 0; i < len(kv); i += 2 {
-				v, err := structpb.NewValue(kv[i+1])
-				if err != nil {
-					t.Error(err)
-				}
-				r.PipelineJob.RuntimeConfig.ParameterValues[kv[i].(string)] = v
-			}
+			r.PipelineJob.RuntimeConfig.ParameterValues[kv[i].(string)] = v
 		}
 	}
+}
+
+// badRequests are refused whatever the spec.
+var badRequests = map[string]refusal{
+	"an empty id":               {func(r req) { r.PipelineJobId = "" }, "pipeline_job_id"},
+	"an id with upper case":     {func(r req) { r.PipelineJobId = "Abc" }, "pipeline_job_id"},
+	"an id with a digit first":  {func(r req) { r.PipelineJobId = "1abc" }, "pipeline_job_id"},
+	"an id of 128 characters":   {func(r req) { r.PipelineJobId = "a" + strings.Repeat("b", 127) }, "pipeline_job_id"},
+	"a bad parent":              {func(r req) { r.Parent = "projects/p" }, "parent"},
+	"no job":                    {func(r req) { r.PipelineJob = nil }, "pipeline_job is missing"},
+	"no spec":                   {func(r req) { r.PipelineJob.PipelineSpec = nil }, "pipeline_spec is missing"},
+	"only a template":           {func(r req) { r.PipelineJob.PipelineSpec = nil; r.PipelineJob.TemplateUri = "https://x" }, "template_uri"},
+	"no output directory":       {func(r req) { r.PipelineJob.RuntimeConfig.GcsOutputDirectory = "" }, "gcs_output_directory is missing"},
+	"a directory elsewhere":     {func(r req) { r.PipelineJob.RuntimeConfig.GcsOutputDirectory = "/tmp/x" }, "is not gs://BUCKET/NAME"},
+	"a directory that climbs":   {func(r req) { r.PipelineJob.RuntimeConfig.GcsOutputDirectory = "gs://b/../../x" }, "cannot be a path"},
+	"no runtime config":         {func(r req) { r.PipelineJob.RuntimeConfig = nil }, "gcs_output_directory is missing"},
+	"an unknown parameter":      {withParameters("x", "y"), `parameter "x" is unknown, the pipeline has d, o, s`},
+	"a missing parameter":       {func(r req) { delete(r.PipelineJob.RuntimeConfig.ParameterValues, "s") }, `parameter "s" is missing`},
+	"a null for a required":     {withParameters("s", nil), `parameter "s" is missing`},
+	"a number for a string":     {withParameters("s", 5), `parameter "s": 5 is not of type STRING`},
+	"a fraction for an integer": {withParameters("d", 1.5), `parameter "d": 1.5 is not of type NUMBER_INTEGER`},
+	"a list for a struct":       {withParameters("o", []any{1}), `parameter "o": [1] is not of type STRUCT`},
+	"all problems at once":      {withParameters("s", 5, "x", 1), "is unknown, the pipeline has d, o, s\nparameter \"s\""},
+	"a label with upper case":   {func(r req) { r.PipelineJob.Labels = map[string]string{"a": "B"} }, `label a: value "B"`},
+	"a long label":              {func(r req) { r.PipelineJob.Labels = map[string]string{strings.Repeat("a", 65): ""} }, "label key"},
+	"a long display name":       {func(r req) { r.PipelineJob.DisplayName = strings.Repeat("é", 129) }, "display_name"},
+	"parameters of old":         {func(r req) { r.PipelineJob.RuntimeConfig.Parameters = map[string]*aiplatformpb.Value{"s": {}} }, "schema 2.0.0"},
+	"an input artifact": {func(r req) {
+		r.PipelineJob.RuntimeConfig.InputArtifacts = map[string]*aiplatformpb.PipelineJob_RuntimeConfig_InputArtifact{"m": {}}
+	}, "metadata store"},
+}
+
+// badSpecs are what execution cannot do without, and what the linter says.
+func badSpecs(t *testing.T) map[string]refusal {
 	spec := func(text string) func(req) {
 		return func(r req) { r.PipelineJob.PipelineSpec = pipeline(t, text) }
 	}
-	for name, tc := range map[string]struct {
-		change func(req)
-		want   string
-	}{
-		"an empty id":               {func(r req) { r.PipelineJobId = "" }, "pipeline_job_id"},
-		"an id with upper case":     {func(r req) { r.PipelineJobId = "Abc" }, "pipeline_job_id"},
-		"an id with a digit first":  {func(r req) { r.PipelineJobId = "1abc" }, "pipeline_job_id"},
-		"an id of 128 characters":   {func(r req) { r.PipelineJobId = "a" + strings.Repeat("b", 127) }, "pipeline_job_id"},
-		"a bad parent":              {func(r req) { r.Parent = "projects/p" }, "parent"},
-		"no job":                    {func(r req) { r.PipelineJob = nil }, "pipeline_job is missing"},
-		"no spec":                   {func(r req) { r.PipelineJob.PipelineSpec = nil }, "pipeline_spec is missing"},
-		"only a template":           {func(r req) { r.PipelineJob.PipelineSpec = nil; r.PipelineJob.TemplateUri = "https://x" }, "template_uri"},
-		"no output directory":       {func(r req) { r.PipelineJob.RuntimeConfig.GcsOutputDirectory = "" }, "gcs_output_directory is missing"},
-		"a directory elsewhere":     {func(r req) { r.PipelineJob.RuntimeConfig.GcsOutputDirectory = "/tmp/x" }, "is not gs://BUCKET/NAME"},
-		"a directory that climbs":   {func(r req) { r.PipelineJob.RuntimeConfig.GcsOutputDirectory = "gs://b/../../x" }, "cannot be a path"},
-		"no runtime config":         {func(r req) { r.PipelineJob.RuntimeConfig = nil }, "gcs_output_directory is missing"},
-		"an unknown parameter":      {params("x", "y"), `parameter "x" is unknown, the pipeline has d, o, s`},
-		"a missing parameter":       {func(r req) { delete(r.PipelineJob.RuntimeConfig.ParameterValues, "s") }, `parameter "s" is missing`},
-		"a null for a required":     {params("s", nil), `parameter "s" is missing`},
-		"a number for a string":     {params("s", 5), `parameter "s": 5 is not of type STRING`},
-		"a fraction for an integer": {params("d", 1.5), `parameter "d": 1.5 is not of type NUMBER_INTEGER`},
-		"a list for a struct":       {params("o", []any{1}), `parameter "o": [1] is not of type STRUCT`},
-		"all problems at once":      {params("s", 5, "x", 1), "is unknown, the pipeline has d, o, s\nparameter \"s\""},
-		"a label with upper case":   {func(r req) { r.PipelineJob.Labels = map[string]string{"a": "B"} }, `label a: value "B"`},
-		"a long label":              {func(r req) { r.PipelineJob.Labels = map[string]string{strings.Repeat("a", 65): ""} }, "label key"},
-		"a long display name":       {func(r req) { r.PipelineJob.DisplayName = strings.Repeat("é", 129) }, "display_name"},
-		"parameters of old":         {func(r req) { r.PipelineJob.RuntimeConfig.Parameters = map[string]*aiplatformpb.Value{"s": {}} }, "schema 2.0.0"},
-		"an input artifact": {func(r req) {
-			r.PipelineJob.RuntimeConfig.InputArtifacts = map[string]*aiplatformpb.PipelineJob_RuntimeConfig_InputArtifact{"m": {}}
-		}, "metadata store"},
+	return map[string]refusal{
 		"an unknown field of the spec": {func(r req) { r.PipelineJob.PipelineSpec.Fields["rooot"] = structpb.NewStringValue("") }, "rooot"},
 		"what the linter refuses":      {spec(replace(simple, "components:", "pipelineInfo: {name: ugly}\ncomponents:")), "the linter does not like it"},
 		"an unknown component":         {spec(replace(simple, "name: a}", "name: b}")), `componentRef "b" names no component`},
@@ -95,7 +98,22 @@ func TestCreateRefuses(t *testing.T) {
 		"an output that climbs":        {spec(replace(simple, "{run: ['arg:']}", "{run: ['arg:'], out: {../x: STRING}}")), "cannot be a file name"},
 		"a resolver":                   {spec(replace(simple, "{run: ['arg:']}", "{executorLabel: r}") + "\ndeploymentSpec: {executors: {r: {resolver: {}}}}"), "neither a container nor an importer"},
 		"a root without a dag":         {spec("components: {}\nroot: {run: ['arg:']}"), "root is not a dag"},
-	} {
+	}
+}
+
+func TestCreateRefuses(t *testing.T) {
+	t.Parallel()
+	c := open(t, func(o *vertex.Options) {
+		o.Lint = func(s *pipelinespec.PipelineSpec) error {
+			if s.GetPipelineInfo().GetName() == "ugly" {
+				return errors.New("the linter does not like it")
+			}
+			return nil
+		}
+	})
+	all := badSpecs(t)
+	maps.Copy(all, badRequests)
+	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := request("refused", pipeline(t, simple), map[string]any{"s": "x"})

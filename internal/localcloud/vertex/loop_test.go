@@ -11,10 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestLoop(t *testing.T) {
-	t.Parallel()
-	c := open(t, nil)
-	job := c.run(request("loop", pipeline(t, `
+const loopSpec = `
 components:
   make: {run: ['out:items=[{"n":1},{"n":2},{"n":3}]', 'out:none=[]', 'out:text="[\"a\",\"b\"]"'], out: {items: LIST, none: LIST, text: STRING}}
   score: {run: ["out:item={{$.inputs.parameters['item']}}", "out:name=\"{{$.pipeline_task_name}}\""], in: {item: STRUCT}, out: {item: STRUCT, name: STRING}}
@@ -44,7 +41,12 @@ root:
           parameters:
             all: {taskOutputParameter: {producerTask: dags, outputParameterKey: item}}
             empty: {taskOutputParameter: {producerTask: empty, outputParameterKey: item}}
-`), nil))
+`
+
+func TestLoop(t *testing.T) {
+	t.Parallel()
+	c := open(t, nil)
+	job := c.run(request("loop", pipeline(t, loopSpec), nil))
 	wantState(t, job, "SUCCEEDED")
 	items := []any{map[string]any{"n": 1.0}, map[string]any{"n": 2.0}, map[string]any{"n": 3.0}}
 	for _, tc := range []struct {

@@ -98,7 +98,7 @@ func (r *run) move(rec *record, state taskState, err *status.Status, c change) b
 	if e := r.s.store.changeTask(r.name.full, c); e != nil {
 		return r.broken(e)
 	}
-	r.s.o.Log.Debug("task "+state.String(), "job", r.name.full, "task", d.TaskUniqueName, "attempt", rec.attempt)
+	r.s.o.Log.Debug("task moved", "job", r.name.full, "task", d.TaskUniqueName, "attempt", rec.attempt, "state", state.String())
 	return true
 }
 

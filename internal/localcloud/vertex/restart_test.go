@@ -145,46 +145,48 @@ func driveUntilKilled(t *testing.T, c *child, r *aiplatformpb.CreatePipelineJobR
 	return killed
 }
 
+// lastingStates are those that a job can stay in.
+var lastingStates = map[string]struct {
+	spec   string
+	reach  func(*cloud) // brings the job into the state
+	state  string
+	failed int // main jobs of task a
+}{
+	"a process runs": {
+		`components: {a: {run: ['alone:DIR/lock=DIR/journal', 'pid:DIR/pids', 'spawngroup:DIR/pids', 'wait:DIR/gate', 'out:n=1'], out: {n: NUMBER_INTEGER}}}`,
+		func(c *cloud) {
+			poll(c.t, "both are there", func() bool { return len(lines(c.t, c.dir+"/pids")) == 2 }, func() string { return "" })
+		}, "SUCCEEDED", 0,
+	},
+	"a deaf process is being cancelled": {
+		`components: {a: {run: [deaf, 'pid:DIR/pids', 'wait:DIR/gate']}}`,
+		func(c *cloud) {
+			poll(c.t, "it is there", func() bool { return len(lines(c.t, c.dir+"/pids")) == 1 }, func() string { return "" })
+			if err := c.cancel("job"); err != nil {
+				c.t.Fatal(err)
+			}
+		}, "CANCELLED", 0,
+	},
+	"the second attempt waits": {
+		`components: {a: {run: ['pid:DIR/pids', 'fails:DIR/fails=1', 'wait:DIR/gate']}}`,
+		func(c *cloud) {
+			c.until("job", "the first attempt has failed", func(j *aiplatformpb.PipelineJob) bool { return len(details(j)["a"].GetPipelineTaskStatus()) == 3 })
+		}, "SUCCEEDED", 1,
+	},
+	"a task waits for a CPU": {
+		`components: {a: {run: ['pid:DIR/pids', 'wait:DIR/gate'], resources: {cpuLimit: 2.0}}}`,
+		func(c *cloud) {
+			c.until("job", "one runs and one waits", func(j *aiplatformpb.PipelineJob) bool {
+				return len(inState(j, "RUNNING", "")) == 1 && len(inState(j, "PENDING", "")) == 1
+			})
+		}, "SUCCEEDED", 0,
+	},
+}
+
 // TestKillWhile kills the server in states that last.
 func TestKillWhile(t *testing.T) {
 	t.Parallel()
-	type job = *aiplatformpb.PipelineJob
-	for name, tc := range map[string]struct {
-		spec   string
-		reach  func(*cloud) // brings the job into the state
-		state  string
-		failed int // main jobs of task a
-	}{
-		"a process runs": {
-			`components: {a: {run: ['alone:DIR/lock=DIR/journal', 'pid:DIR/pids', 'spawngroup:DIR/pids', 'wait:DIR/gate', 'out:n=1'], out: {n: NUMBER_INTEGER}}}`,
-			func(c *cloud) {
-				poll(c.t, "both are there", func() bool { return len(lines(c.t, c.dir+"/pids")) == 2 }, func() string { return "" })
-			}, "SUCCEEDED", 0,
-		},
-		"a deaf process is being cancelled": {
-			`components: {a: {run: [deaf, 'pid:DIR/pids', 'wait:DIR/gate']}}`,
-			func(c *cloud) {
-				poll(c.t, "it is there", func() bool { return len(lines(c.t, c.dir+"/pids")) == 1 }, func() string { return "" })
-				if err := c.cancel("job"); err != nil {
-					c.t.Fatal(err)
-				}
-			}, "CANCELLED", 0,
-		},
-		"the second attempt waits": {
-			`components: {a: {run: ['pid:DIR/pids', 'fails:DIR/fails=1', 'wait:DIR/gate']}}`,
-			func(c *cloud) {
-				c.until("job", "the first attempt has failed", func(j job) bool { return len(details(j)["a"].GetPipelineTaskStatus()) == 3 })
-			}, "SUCCEEDED", 1,
-		},
-		"a task waits for a CPU": {
-			`components: {a: {run: ['pid:DIR/pids', 'wait:DIR/gate'], resources: {cpuLimit: 2.0}}}`,
-			func(c *cloud) {
-				c.until("job", "one runs and one waits", func(j job) bool {
-					return len(inState(j, "RUNNING", "")) == 1 && len(inState(j, "PENDING", "")) == 1
-				})
-			}, "SUCCEEDED", 0,
-		},
-	} {
+	for name, tc := range lastingStates {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

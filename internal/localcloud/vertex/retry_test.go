@@ -49,15 +49,11 @@ root: {dag: {tasks: {a: {componentRef: {name: a}, retryPolicy: {maxRetryCount: `
 			if tc.state == "FAILED" && !strings.Contains(d.GetError().GetMessage(), "exit status 7; stderr ends: not yet") {
 				t.Errorf("error %q", d.GetError().GetMessage())
 			}
-			var history []string
-			for _, s := range d.PipelineTaskStatus {
-				history = append(history, s.State.String())
-			}
 			want := []string{"PENDING", "RUNNING"}
 			for range tc.failed {
 				want = append(want, "PENDING", "RUNNING")
 			}
-			if diff := cmp.Diff(append(want, tc.state), history); diff != "" {
+			if diff := cmp.Diff(append(want, tc.state), history(d)); diff != "" {
 				t.Errorf("history (-want +got):\n%s", diff)
 			}
 		})

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -144,14 +145,18 @@ func setDefaults(o *Options) {
 // milli is a number of CPUs in thousandths, the unit of the semaphore.
 func milli(cpus float64) int64 { return int64(math.Ceil(cpus * 1000)) }
 
-// folder is dir without symbolic links: TMPDIR of every process lies below it, which is how strays are known later.
+// folder makes dir and names it without symbolic links: TMPDIR of every process lies below it, by which strays are known
+// later, so it must read the same at every start.
 func folder(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(abs, 0o755)
+	}
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
 	if err != nil {
 		return "", fmt.Errorf("task folder %s: %w", dir, err)
-	}
-	if real, err := filepath.EvalSymlinks(abs); err == nil {
-		return real, nil
 	}
 	return abs, nil
 }

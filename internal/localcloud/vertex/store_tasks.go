@@ -127,7 +127,7 @@ func (s store) addProcess(p *process) error {
 	return s.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketProcesses).Put(p.key(), value) })
 }
 
-// takeProcesses reads all recorded processes.
+// processes reads all recorded processes.
 func (s store) processes() (all []*process, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketProcesses).ForEach(func(k, v []byte) error {
