@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func null_() *pb.Value           { return &pb.Value{ValueType: &pb.Value_NullValue{}} }
+func nullValue() *pb.Value           { return &pb.Value{ValueType: &pb.Value_NullValue{}} }
 func integer(n int64) *pb.Value  { return &pb.Value{ValueType: &pb.Value_IntegerValue{IntegerValue: n}} }
 func double(f float64) *pb.Value { return &pb.Value{ValueType: &pb.Value_DoubleValue{DoubleValue: f}} }
 func text(s string) *pb.Value    { return &pb.Value{ValueType: &pb.Value_StringValue{StringValue: s}} }
@@ -35,13 +35,19 @@ func point(lat, lng float64) *pb.Value {
 	return &pb.Value{ValueType: &pb.Value_GeoPointValue{GeoPointValue: &latlng.LatLng{Latitude: lat, Longitude: lng}}}
 }
 
+// Numbers near which integers and doubles are easily mixed up.
+var (
+	edgeFloats   = []float64{0, math.Copysign(0, -1), 1, -1, 0.5, 1 << 53, 1<<53 + 2, 1<<53 + 4, 1 << 63, -1 << 63, math.NaN(), math.Inf(1), math.Inf(-1), math.SmallestNonzeroFloat64}
+	edgeIntegers = []int64{0, 1, -1, 1 << 53, 1<<53 + 1, 1<<53 + 3, 1<<53 + 4, -1<<53 - 1, -1<<53 - 2, -1<<53 - 3, math.MaxInt64, math.MinInt64, math.MaxInt64 - 1}
+)
+
 // anyValue draws from few values, so that equals and near misses are common.
 func anyValue(depth int) *rapid.Generator[*pb.Value] {
 	words := rapid.SampledFrom([]string{"", "a", "a\x00", "a\x00\x01", "a\x00\xff", "a\x01", "ab", "b", "\x7f", "é"})
-	floats := rapid.OneOf(rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 1, -1, 0.5, 1 << 53, 1<<53 + 2, 1 << 63, -1 << 63, math.NaN(), math.Inf(1), math.Inf(-1), math.SmallestNonzeroFloat64}), rapid.Float64())
-	ints := rapid.OneOf(rapid.SampledFrom([]int64{0, 1, -1, 1 << 53, 1<<53 + 1, 1<<53 + 3, -1<<53 - 1, math.MaxInt64, math.MinInt64, math.MaxInt64 - 1}), rapid.Int64())
+	floats := rapid.OneOf(rapid.SampledFrom(edgeFloats), rapid.Float64())
+	ints := rapid.OneOf(rapid.SampledFrom(edgeIntegers), rapid.Int64())
 	kinds := []*rapid.Generator[*pb.Value]{
-		rapid.Just(null_()),
+		rapid.Just(nullValue()),
 		rapid.Map(rapid.Bool(), boolean),
 		rapid.Map(ints, integer),
 		rapid.Map(floats, double),
@@ -169,6 +175,25 @@ func TestEncodingOrder(t *testing.T) {
 			t.Fatalf("inverted: %d, want %d", got, -want)
 		}
 	})
+}
+
+// Every pair of the numbers where integers are denser than doubles.
+func TestEncodingOfNumbers(t *testing.T) {
+	t.Parallel()
+	var all []*pb.Value
+	for _, f := range edgeFloats {
+		all = append(all, double(f))
+	}
+	for _, n := range edgeIntegers {
+		all = append(all, integer(n))
+	}
+	for _, a := range all {
+		for _, b := range all {
+			if got, want := bytes.Compare(encode(nil, a), encode(nil, b)), compareSlowly(a, b); got != want {
+				t.Errorf("%v and %v: %d, want %d", a, b, got, want)
+			}
+		}
+	}
 }
 
 func TestFieldPaths(t *testing.T) {

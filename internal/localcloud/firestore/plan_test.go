@@ -45,7 +45,7 @@ var planFields = []string{"a", "b", "m.x"}
 
 // smallValue draws from so few values that documents agree in some fields.
 func smallValue() *rapid.Generator[*pb.Value] {
-	return rapid.SampledFrom([]*pb.Value{integer(1), double(1), integer(2), integer(3), double(2.5), text("x"), text("y"), null_(), double(nanValue), boolean(true), arrayOf([]*pb.Value{integer(1)})})
+	return rapid.SampledFrom([]*pb.Value{integer(1), double(1), integer(2), integer(3), double(2.5), text("x"), text("y"), nullValue(), double(nanValue), boolean(true), arrayOf([]*pb.Value{integer(1)})})
 }
 
 var nanValue = func() float64 { var zero float64; return zero / zero }()

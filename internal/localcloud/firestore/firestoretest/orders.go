@@ -12,7 +12,7 @@ import (
 // ladder are values from least to greatest; names are their places.
 func (e *env) ladder() []any {
 	return []any{
-		nil, false, true, math.NaN(), math.Inf(-1), -1.5, -1, 0, 0.5, 1, 1.5, int64(1) << 53, int64(1)<<53 + 1, 1e300, math.Inf(1),
+		nil, false, true, math.NaN(), math.Inf(-1), -1.5, -1, 0, 0.5, 1, 1.5, int64(1) << 53, int64(1)<<53 + 1, int64(1)<<53 + 3, 1<<53 + 4.0, 1e300, math.Inf(1),
 		time.Unix(-5, 0), time.Unix(5, 0), "", "a", "a\x00", "a\x00b", "aa", "b", "é", []byte{}, []byte{0}, []byte{0, 0}, []byte{1},
 		e.runs().Doc("a"), e.runs().Doc("a").Collection("x").Doc("a"), e.runs().Doc("a\x00"), e.runs().Doc("b"),
 		&latlng.LatLng{Latitude: -1, Longitude: 5}, &latlng.LatLng{Latitude: 1, Longitude: -5}, &latlng.LatLng{Latitude: 1},
