@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func nullValue() *pb.Value           { return &pb.Value{ValueType: &pb.Value_NullValue{}} }
+func nullValue() *pb.Value       { return &pb.Value{ValueType: &pb.Value_NullValue{}} }
 func integer(n int64) *pb.Value  { return &pb.Value{ValueType: &pb.Value_IntegerValue{IntegerValue: n}} }
 func double(f float64) *pb.Value { return &pb.Value{ValueType: &pb.Value_DoubleValue{DoubleValue: f}} }
 func text(s string) *pb.Value    { return &pb.Value{ValueType: &pb.Value_StringValue{StringValue: s}} }
