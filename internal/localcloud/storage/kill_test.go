@@ -132,7 +132,7 @@ func TestKilledAtEachWrite(t *testing.T) {
 					_ = resp.Body.Close()
 					t.Fatalf("status %d from a server that should be dead", resp.StatusCode)
 				}
-				_ = p.cmd.Wait()
+				<-p.dead
 				p = startProcess(t, dir, "")
 				want := map[string]string{"src": big}
 				for name, content := range c.made {
@@ -206,7 +206,7 @@ func TestKilledInsideAnUpload(t *testing.T) {
 				_, err := io.WriteString(w, full)
 				written <- errors.Join(err, w.Close())
 			}()
-			_ = p.cmd.Wait()
+			<-p.dead
 			p = startProcess(t, dir, "")
 			proxy.to(p.url)
 			if err := <-written; err != nil {

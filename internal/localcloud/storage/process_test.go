@@ -68,7 +68,8 @@ func serveChild(dir string) error {
 // process is a server in a process of its own.
 type process struct {
 	server
-	cmd *exec.Cmd
+	cmd  *exec.Cmd
+	dead chan struct{}
 }
 
 func startProcess(t testing.TB, dir, faults string) *process {
@@ -87,15 +88,17 @@ func startProcess(t testing.TB, dir, faults string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = stdin.Close(); _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	line, err := bufio.NewReader(out).ReadString('\n')
+	p := &process{server: server{dir: dir, url: strings.TrimSpace(line)}, cmd: cmd, dead: make(chan struct{})}
+	go func() { _ = cmd.Wait(); close(p.dead) }()
+	t.Cleanup(func() { _ = stdin.Close(); p.kill() })
 	if err != nil {
 		t.Fatalf("the server did not start: %v", err)
 	}
-	return &process{server: server{dir: dir, url: strings.TrimSpace(line)}, cmd: cmd}
+	return p
 }
 
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	<-p.dead
 }

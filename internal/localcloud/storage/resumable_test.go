@@ -129,6 +129,7 @@ func TestResumableUpload(t *testing.T) {
 		},
 		"a body of another length than its range is refused": func(t *testing.T, s *server, path string) {
 			s.chunk(t, path, full[:1000], "0-1999/2000").wants(t, 400)
+			s.chunk(t, path, full[:2000], "0-999/1000").wants(t, 400)
 		},
 		"nonsense ranges are refused": func(t *testing.T, s *server, path string) {
 			for _, span := range []string{"x-y/z", "5-2/10", "0-9/5", "0-9", "*/x", "-1-5/10"} {

@@ -15,11 +15,15 @@ import (
 // A peer that stands still inside a body loses its connection; one that only rests between requests keeps it.
 func TestSilentPeers(t *testing.T) {
 	t.Parallel()
-	s := start(t, storage.Options{Idle: 100 * time.Millisecond})
-	if err := s.CreateBucket("box"); err != nil {
-		t.Fatal(err)
-	}
-	s.put(t, "big", data(32<<20)) // more than the system buffers for a connection
+	dir := t.TempDir()
+	t.Run("fill", func(t *testing.T) {
+		s := startIn(t, dir, storage.Options{})
+		if err := s.CreateBucket("box"); err != nil {
+			t.Fatal(err)
+		}
+		s.put(t, "big", data(32<<20)) // more than the system buffers for a connection
+	})
+	s := startIn(t, dir, storage.Options{Idle: 100 * time.Millisecond})
 	dial := func(request string) net.Conn {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 		if err != nil {

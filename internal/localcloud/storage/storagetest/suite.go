@@ -39,7 +39,7 @@ func Suite(t *testing.T, open func(t *testing.T) *storage.Client) {
 // SuiteJSONReads runs the checks that read, for a client with storage.WithJSONReads. It leaves out compressed reads, which
 // that client does not do.
 func SuiteJSONReads(t *testing.T, open func(t *testing.T) *storage.Client) {
-	run(t, open, []group{{"write", writes}, {"precondition", conditions}, {"read", reads}})
+	run(t, open, []group{{"precondition", conditions}, {"read", reads}})
 }
 
 func run(t *testing.T, open func(t *testing.T) *storage.Client, groups []group) {
