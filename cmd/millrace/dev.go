@@ -18,6 +18,10 @@ type devCmd struct {
 	Models string `help:"Folder with one folder per model." default:"models" type:"path"`
 }
 
+// timing are the settings of onupload and batchtrigger that are handed on: how long an owner is left alone, and how young a
+// trigger may be. The rest is the local cloud's own.
+var timing = []string{"START_DEADLINE", "LEASE", "LEASE_MARGIN", "SWEEP_MIN_AGE"}
+
 // Run serves until it is interrupted.
 func (d devCmd) Run(ctx context.Context, c console) error {
 	if d.Port < 0 || d.Port > 65000 {
@@ -31,9 +35,15 @@ func (d devCmd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
+	env := map[string]string{}
+	for _, key := range timing {
+		if v := c.getenv(key); v != "" {
+			env[key] = v
+		}
+	}
 	log := entry.NewLogger(c.err)
 	return devserver.Run(ctx, devserver.Options{
-		Port: d.Port, Data: d.Data, Models: d.Models, Binary: binary, Log: log, Chaos: faults,
+		Port: d.Port, Data: d.Data, Models: d.Models, Binary: binary, Log: log, Chaos: faults, Env: env,
 		Ready: func(s *devserver.Server) { printOverview(c, s.Overview()) },
 	})
 }

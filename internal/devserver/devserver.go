@@ -150,7 +150,7 @@ func (d *Server) start(ctx context.Context) error {
 	d.tasks.Go(func() { inbox.run(ctx) })
 	d.tasks.Go(func() { d.report("deliver events", d.push.Run(ctx)) })
 	d.tasks.Go(func() { d.report("scheduler", d.jobs.Run(ctx)) })
-	d.tasks.Go(func() { d.recover(ctx) })
+	d.tasks.Go(func() { d.sweep(ctx) })
 	return nil
 }
 

@@ -151,19 +151,27 @@ func (d *Server) schedule() {
 	}
 }
 
-// recoverEvery is how often a laptop sweeps. Deployed it is every five minutes, which is long after a restart by hand.
-const recoverEvery = 20 * time.Second
+// How often a laptop sweeps: soon after a start, so that what a killed process left is driven on as soon as its lease is over,
+// then each minute. Deployed it is every five minutes.
+const (
+	sweepSoon, sweepSoonFor = 3 * time.Second, time.Minute
+	sweepLater              = time.Minute
+)
 
-// recover sweeps at the start and then often: what an earlier process left is driven on as soon as its lease is over.
-func (d *Server) recover(ctx context.Context) {
-	for {
+// sweep reconciles at the start and from then on.
+func (d *Server) sweep(ctx context.Context) {
+	for start := time.Now(); ; {
 		if err := d.reconcile(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("reconcile: " + err.Error())
+		}
+		pause := sweepSoon
+		if time.Since(start) > sweepSoonFor {
+			pause = sweepLater
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(recoverEvery):
+		case <-time.After(pause):
 		}
 	}
 }
