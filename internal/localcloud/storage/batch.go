@@ -3,6 +3,7 @@ package storage
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -29,7 +30,7 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request, _ call) error {
 	mr := multipart.NewReader(http.MaxBytesReader(w, r.Body, maxBatchBody), params["boundary"])
 	for n := 0; ; n++ {
 		part, err := mr.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

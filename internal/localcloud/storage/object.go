@@ -1,7 +1,7 @@
 package storage
 
 import (
-	"crypto/md5" //nolint:gosec // Cloud Storage's own checksum of objects, no security rests on it
+	"crypto/md5" // Cloud Storage's own checksum of objects, no security rests on it
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"

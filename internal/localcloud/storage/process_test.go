@@ -62,7 +62,7 @@ func serveChild(dir string) error {
 	}
 	fmt.Printf("http://%s\n", l.Addr())
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
-	return http.Serve(l, s.Handler()) //nolint:gosec // a test's own server
+	return http.Serve(l, s.Handler()) // a test's own server
 }
 
 // process is a server in a process of its own.

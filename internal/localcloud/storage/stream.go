@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -35,10 +36,9 @@ func (in *incoming) Read(p []byte) (n int, err error) {
 // done leaves the connection as net/http wants it: without a deadline after a whole body, since one would cancel later
 // requests; with one while the server still throws the rest of a body away.
 func (in *incoming) done() {
-	switch {
-	case in.err == io.EOF:
+	if errors.Is(in.err, io.EOF) {
 		in.set(time.Time{})
-	case in.err == nil:
+	} else if in.err == nil {
 		in.set(time.Now().Add(in.idle))
 	}
 }
@@ -62,7 +62,7 @@ func (s *Server) send(w http.ResponseWriter, from io.Reader, n int64) error {
 		}
 		_ = ctl.SetWriteDeadline(time.Now().Add(s.idle))
 		sent, err := io.CopyN(w, from, part)
-		if err == io.EOF && n < 0 {
+		if errors.Is(err, io.EOF) && n < 0 {
 			return nil
 		}
 		if err != nil {

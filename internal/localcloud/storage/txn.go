@@ -193,7 +193,7 @@ func (t *txn) refer(id string, delta int) error {
 	}
 	refs := int(binary.BigEndian.Uint32(v)) + delta
 	if refs > 0 {
-		next := binary.BigEndian.AppendUint32(make([]byte, 0, len(v)), uint32(refs)) //nolint:gosec // positive, far below 2^32
+		next := binary.BigEndian.AppendUint32(make([]byte, 0, len(v)), uint32(refs)) // positive, far below 2^32
 		return b.Put([]byte(id), append(next, v[bodyHeader-1:]...))
 	}
 	if v[bodyHeader-1] == fileBody {

@@ -75,6 +75,9 @@ var conditionOps = []struct {
 	}},
 }
 
+// answers lets a service say 304 where a NotMatch fails on a write: Google's testbench does, and its service was not asked.
+func answers(got, want int) bool { return got == want || want == 412 && got == 304 }
+
 var conditions = []check{
 	{"every precondition holds or fails on every object call", func(e *env) {
 		e.put("other", "other content")
@@ -83,7 +86,7 @@ var conditions = []check{
 				if op.name == "compose onto it" && strings.Contains(c.name, "NotMatch") {
 					continue // the client refuses them itself
 				}
-				before := e.put("o", "old")
+				e.put("o", "old")
 				before, err := e.b.Object("o").Update(e.ctx, storage.ObjectAttrsToUpdate{ContentType: "text/old"})
 				e.ok(err)
 				err = op.run(e, e.b.Object("o").If(c.make(before)))
@@ -94,7 +97,7 @@ var conditions = []check{
 						want = 304
 					}
 				}
-				if got := code(err); got != want && !(want == 412 && got == 304) {
+				if got := code(err); !answers(got, want) {
 					e.Errorf("%s, %s: status %d (%v), want %d", op.name, c.name, got, err, want)
 				}
 				if want == 200 || op.read {
@@ -173,7 +176,7 @@ var conditions = []check{
 			{storage.Conditions{MetagenerationNotMatch: 1}, 412},
 		} {
 			_, err := e.b.Object("dst").CopierFrom(e.b.Object("src").If(c.cond)).Run(e.ctx)
-			if got := code(err); got != c.want && !(c.want == 412 && got == 304) {
+			if got := code(err); !answers(got, c.want) {
 				e.Errorf("%+v: status %d (%v), want %d", c.cond, got, err, c.want)
 			}
 		}

@@ -1,7 +1,7 @@
 package storagetest
 
 import (
-	"crypto/md5" //nolint:gosec // Cloud Storage's own checksum of objects
+	"crypto/md5" // Cloud Storage's own checksum of objects
 	"encoding/hex"
 	"hash/crc32"
 	"strings"
@@ -18,7 +18,7 @@ var writes = []check{
 	{"an object has size, checksums, generation, metageneration and times", func(e *env) {
 		before := time.Now().Add(-10 * time.Second)
 		a := e.put("in/x.csv", "a,b\n1,2\n")
-		sum := md5.Sum([]byte("a,b\n1,2\n")) //nolint:gosec // see the import
+		sum := md5.Sum([]byte("a,b\n1,2\n")) // see the import
 		switch {
 		case a.Name != "in/x.csv" || a.Bucket != e.name || a.Size != 8:
 			e.Errorf("name %q bucket %q size %d", a.Name, a.Bucket, a.Size)
@@ -57,7 +57,7 @@ var writes = []check{
 		data := noise(5<<20 + 17)
 		a, err := e.write(e.b.Object("big"), data, chunked(1<<20))
 		e.ok(err)
-		sum := md5.Sum([]byte(data)) //nolint:gosec // see the import
+		sum := md5.Sum([]byte(data)) // see the import
 		if a.Size != int64(len(data)) || a.CRC32C != crc32.Checksum([]byte(data), castagnoli) || string(a.MD5) != string(sum[:]) {
 			e.Errorf("size %d crc32c %d md5 %x", a.Size, a.CRC32C, a.MD5)
 		}
