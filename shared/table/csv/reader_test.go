@@ -67,6 +67,7 @@ func TestReader(t *testing.T) {
 	}{
 		"LF":                             {in: "a,b\n1,2\n3,4\n", rows: []string{"1: 1|2", "2: 3|4"}},
 		"CRLF":                           {in: "a,b\r\n1,2\r\n3,4\r\n", rows: []string{"1: 1|2", "2: 3|4"}},
+		"CRLF after long fields":         {in: "a,b\r\n1,some long text\r\n3,more long text\r\n5,6\r\n", rows: []string{"1: 1|some long text", "2: 3|more long text", "3: 5|6"}},
 		"lone CR":                        {in: "a,b\r1,2\r3,4\r", rows: []string{"1: 1|2", "2: 3|4"}},
 		"mixed line ends":                {in: "a,b\r1,2\n3,4\r\n5,6", rows: []string{"1: 1|2", "2: 3|4", "3: 5|6"}},
 		"no last line end":               {in: "a,b\n1,2", rows: []string{"1: 1|2"}},
@@ -108,7 +109,7 @@ func TestReader(t *testing.T) {
 			bad: []table.BadRow{bad(1, "1,\""+strings.Repeat("x\n", 38)+"…", "the row has 504 bytes, more than the limit of 400")}},
 		"open and over the limit": {in: "a,b\n1,\"" + strings.Repeat("x\n", 250), o: Options{RowLimit: 400},
 			bad: []table.BadRow{bad(1, "1,\""+strings.Repeat("x\n", 38)+"…", "the quote that opens at byte 6 of the file is never closed; the 500 bytes after it belong to it")}},
-		"NUL far from the begin": {in: "a,b\n" + strings.Repeat("1,2\n", 2500) + "3,\x00\n5,6\n", rows: append(many(2500, "1|2"), "2502: 5|6"),
+		"NUL far from the begin": {in: "a,b\n" + strings.Repeat("1,2\n", 2500) + "3,\x00\n5,long text\n", rows: append(many(2500, "1|2"), "2502: 5|long text"),
 			bad: []table.BadRow{bad(2501, "3,\x00", "a NUL byte: this is no text")}},
 	} {
 		t.Run(name, func(t *testing.T) {
