@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -193,6 +194,9 @@ func TestFaultsThatGiveUp(t *testing.T) {
 			_, _, err := l.Create(t.Context(), pending(4), "create")
 			if fault.KindOf(err) != c.want {
 				t.Errorf("Create: %v (%v), expected %v", err, fault.KindOf(err), c.want)
+			}
+			if n := faults.Calls("/Commit"); n > 1 && strings.HasPrefix(name, "our own") {
+				t.Errorf("a write that is wrong was sent %d times", n)
 			}
 		})
 	}
