@@ -128,6 +128,11 @@ func (d *Server) tryLoad(ctx context.Context, name string) (*manifest.Manifest, 
 		if err := d.release(ctx, man, dir); err != nil {
 			return nil, err
 		}
+		if up := man.Batch.Uploads; up != nil { // so that a file can be copied there at once
+			if err := os.MkdirAll(filepath.Join(d.opts.Data, inboxFolder, filepath.FromSlash(up.Prefix)), 0o755); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return man, nil
 }

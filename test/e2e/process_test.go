@@ -103,6 +103,12 @@ func (p *process) ready(t *testing.T, data string) *system {
 		}
 		return ""
 	})
+	return connected(t, data)
+}
+
+// connected gives the system whose addresses a data folder holds.
+func connected(t *testing.T, data string) *system {
+	t.Helper()
 	env, err := devserver.ReadEnv(data)
 	if err != nil {
 		t.Fatal(err)
