@@ -37,7 +37,6 @@ type Endpoints struct {
 	Storage   string `env:"STORAGE_EMULATOR_HOST"`
 	Firestore string `env:"FIRESTORE_EMULATOR_HOST"`
 	Vertex    string `env:"VERTEX_ENDPOINT"`
-	PubSub    string `env:"PUBSUB_ENDPOINT"`
 }
 
 // Valid reports what the types cannot: equal buckets would feed a run's output back into the inbox.
@@ -55,7 +54,7 @@ func (c *Config) Valid() []string {
 func (e *Endpoints) Valid() []string {
 	var problems []string
 	for _, a := range []struct{ name, value string }{
-		{"STORAGE_EMULATOR_HOST", e.Storage}, {"FIRESTORE_EMULATOR_HOST", e.Firestore}, {"VERTEX_ENDPOINT", e.Vertex}, {"PUBSUB_ENDPOINT", e.PubSub},
+		{"STORAGE_EMULATOR_HOST", e.Storage}, {"FIRESTORE_EMULATOR_HOST", e.Firestore}, {"VERTEX_ENDPOINT", e.Vertex},
 	} {
 		if a.value != "" && !loopback(a.value) {
 			problems = append(problems, fmt.Sprintf("%s: %q is not a loopback host:port; only Google's own address, by leaving it unset, or a local one is allowed", a.name, a.value))
