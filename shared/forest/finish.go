@@ -7,23 +7,33 @@ import (
 	"slices"
 )
 
-// Model ends the building: no tree can be added afterwards.
-func (b *Builder) Model() (*Model, error) {
+// finish lays out what needs all trees, and fills the model but for its kernel.
+func (b *layout[T]) finish(m *Model) error {
 	if len(b.k.roots) == 0 {
-		return nil, fmt.Errorf("no trees")
+		return fmt.Errorf("no trees")
 	}
-	info := b.c.Info
-	info.Trees, info.Nodes = len(b.k.roots), b.nodes
-	info.Margins, info.Outputs = b.k.margins, b.c.Link.outputs(b.k.margins)
+	m.info = b.c.Info
+	m.info.Trees, m.info.Nodes = len(b.k.roots), b.nodes
+	m.info.Margins, m.info.Outputs = b.k.margins, b.c.Link.outputs(b.k.margins)
+	m.transform = transform{link: b.c.Link, width: b.k.margins, sigma: b.c.Sigma, over: 1}
+	if b.c.Sigma == 0 {
+		m.transform.sigma = 1
+	}
+	if b.c.Average {
+		m.transform.over = float64(len(b.k.roots) / b.k.margins)
+		if len(b.k.roots)%b.k.margins != 0 {
+			return fmt.Errorf("%d trees cannot be averaged over %d outputs", len(b.k.roots), b.k.margins)
+		}
+	}
 	if err := b.layOutSets(); err != nil {
-		return nil, err
+		return err
 	}
 	b.group()
-	return &Model{info: info, link: b.c.Link, kernel: b.k}, nil
+	return nil
 }
 
 // layOutSets turns the collected category sets into tables, feature by feature.
-func (b *Builder) layOutSets() error {
+func (b *layout[T]) layOutSets() error {
 	if len(b.sets) == 0 {
 		return nil
 	}
@@ -45,15 +55,15 @@ func (b *Builder) layOutSets() error {
 }
 
 // group fills up the last eight trees and notes what each eight need.
-func (b *Builder) group() {
+func (b *layout[T]) group() {
 	k := b.k
 	for len(k.roots)%lanes != 0 {
 		at := uint32(len(k.nodes))
-		dummy := node[float32]{thr: float32(math.Copysign(0, -1)), left: at, slot: pad}
+		dummy := node[T]{thr: T(math.Copysign(0, -1)), left: at, slot: pad}
 		if b.c.Vectors {
-			dummy.thr = float32(len(k.vectors) / k.margins)
+			dummy.thr = T(len(k.vectors) / k.margins)
 			for range k.margins {
-				k.vectors = append(k.vectors, float32(math.Copysign(0, -1)))
+				k.vectors = append(k.vectors, T(math.Copysign(0, -1)))
 			}
 		}
 		k.nodes = append(k.nodes, dummy)

@@ -6,27 +6,26 @@
 // after the training library's own transform (package score).
 package forest
 
-import "slices"
-
 // Limits on what a Builder takes. They are far above real models and far below what would exhaust a small function.
 const (
 	MaxTrees    = 100_000
 	MaxNodes    = 10_000_000 // below 2^24: a float32 holds every node number exactly
-	MaxDepth    = 64
+	MaxDepth    = 255        // trees that grow by leaf can be lopsided
 	MaxFeatures = 1 << 20
 	MaxMargins  = 10_000
 )
 
 // Info describes a model. Its slices belong to the model and are not to be changed.
 type Info struct {
-	Format    string // "xgboost"
-	Version   string // of the library that wrote the file
+	Format    string // "xgboost", "lightgbm"
+	Version   string // of the library that wrote the file, or of the format where the file has only that
 	Objective string
 	Trees     int
 	Nodes     int
 	Features  int
-	Margins   int // raw scores per row
-	Outputs   int // transformed outputs per row; 1 for a class index over several margins
+	Float64   bool // the library compares and sums in float64, else in float32
+	Margins   int  // raw scores per row
+	Outputs   int  // transformed outputs per row; 1 for a class index over several margins
 
 	FeatureNames  []string   // nil when the file has none
 	FeatureTypes  []string   // in the library's words; nil when the file has none
@@ -38,9 +37,10 @@ type Info struct {
 // Model is a scored ensemble. It never changes after Builder.Model, so any number of goroutines may use it, each with a
 // Scratch of its own.
 type Model struct {
-	info   Info
-	link   Link
-	kernel *kernel[float32] // formats that sum in float64 will stand beside it as kernel[float64]
+	info      Info
+	transform transform
+	single    *kernel[float32] // one of the two, by Info.Float64
+	double    *kernel[float64]
 }
 
 // Info describes the model.
@@ -48,51 +48,63 @@ func (m *Model) Info() Info { return m.info }
 
 // Scratch is the working memory of one goroutine. It is made for one model and is not for concurrent use.
 type Scratch struct {
-	block   block[float32]
-	margins []float32
+	single scratch[float32]
+	double scratch[float64]
+}
+
+type scratch[T float] struct {
+	block   block[T]
+	margins []T
+}
+
+func newScratch[T float](k *kernel[T]) scratch[T] {
+	b := k.newBlock()
+	return scratch[T]{block: b, margins: make([]T, b.rows*k.margins)}
 }
 
 // NewScratch allocates all that Predict and Margin need, so that they allocate nothing.
 func (m *Model) NewScratch() *Scratch {
-	b := m.kernel.newBlock()
-	return &Scratch{block: b, margins: make([]float32, b.rows*m.info.Margins)}
+	if m.double != nil {
+		return &Scratch{double: newScratch(m.double)}
+	}
+	return &Scratch{single: newScratch(m.single)}
 }
 
 // Predict writes the transformed outputs of rows rows: x is row-major, rows × Info().Features, NaN is missing; out is
 // rows × Info().Outputs. The result of a row does not depend on the rows around it. It panics when x or out is too short.
 func (m *Model) Predict(x []float64, rows int, out []float64, s *Scratch) {
 	width := m.info.Outputs
-	m.blocks(x, rows, s, func(first, n int, margins []float32) {
-		m.link.apply(margins, m.info.Margins, out[first*width:(first+n)*width])
+	if m.double != nil {
+		blocks(m.double, x, rows, &s.double, func(first, n int, margins []float64) {
+			m.transform.double(margins, out[first*width:(first+n)*width])
+		})
+		return
+	}
+	blocks(m.single, x, rows, &s.single, func(first, n int, margins []float32) {
+		m.transform.single(margins, out[first*width:(first+n)*width])
 	})
 }
 
 // Margin is Predict without the transform: out is rows × Info().Margins raw scores.
 func (m *Model) Margin(x []float64, rows int, out []float64, s *Scratch) {
 	width := m.info.Margins
-	m.blocks(x, rows, s, func(first, n int, margins []float32) {
+	if m.double != nil {
+		blocks(m.double, x, rows, &s.double, func(first, n int, margins []float64) {
+			copy(out[first*width:(first+n)*width], margins)
+		})
+		return
+	}
+	blocks(m.single, x, rows, &s.single, func(first, n int, margins []float32) {
 		identity(margins, out[first*width:(first+n)*width])
 	})
 }
 
 // blocks scores block after block; yield gets the first row, the number of rows and their margins.
-func (m *Model) blocks(x []float64, rows int, s *Scratch, yield func(first, n int, margins []float32)) {
+func blocks[T float](k *kernel[T], x []float64, rows int, s *scratch[T], yield func(first, n int, margins []T)) {
 	for first := 0; first < rows; first += s.block.rows {
 		n := min(s.block.rows, rows-first)
-		margins := s.margins[:n*m.info.Margins]
-		m.kernel.score(x[first*m.info.Features:(first+n)*m.info.Features], n, margins, &s.block)
+		margins := s.margins[:n*k.margins]
+		k.score(x[first*k.features:(first+n)*k.features], n, margins, &s.block)
 		yield(first, n, margins)
 	}
-}
-
-// equalOrEmpty guards the lists of Info that hold one entry per feature.
-func equalOrEmpty[E any](list []E, n int) bool { return len(list) == 0 || len(list) == n }
-
-// cloneInfo detaches Info from the slices of whoever filled it.
-func cloneInfo(i Info) Info {
-	i.FeatureNames = slices.Clone(i.FeatureNames)
-	i.FeatureTypes = slices.Clone(i.FeatureTypes)
-	i.Categorical = slices.Clone(i.Categorical)
-	i.Categories = slices.Clone(i.Categories)
-	return i
 }

@@ -25,7 +25,19 @@ const pad = 0
 // left read a slot with -Inf, those that send them right one with +Inf: the step needs no test for NaN.
 type slot[T float] struct {
 	feature uint32
+	zero    bool // zeros are missing too
 	missing T
+}
+
+// linear is the model of a linear leaf.
+type linear struct {
+	constant float64
+	terms    []term
+}
+
+type term struct {
+	coefficient float64
+	feature     uint32
 }
 
 // kernel holds all trees of a model, breadth-first and one after the other, with dummy trees of one leaf -0 (which
@@ -39,6 +51,10 @@ type kernel[T float] struct {
 	margin   []uint32 // the margin that a tree adds to, nil when there is one or leaves are vectors
 	steps    []uint8  // per group of eight trees: the depth of its deepest
 	vectors  []T      // rows of margins leaf values, nil for scalar leaves
+
+	flush  bool              // values of at most Tiny are 0
+	linear map[uint32]linear // per leaf node that has one, nil without linear leaves
+	terms  []term
 
 	slots []slot[T] // slot i of the row is slots[i-1]
 	sets  []setTable
@@ -82,6 +98,8 @@ func (k *kernel[T]) score(x []float64, n int, margins []T, b *block[T]) {
 				walk(k.nodes, row, roots, steps, &at)
 			}
 			switch {
+			case k.linear != nil:
+				k.addLinear(margins[r*k.margins:(r+1)*k.margins], k.margin, g, &at, x[r*k.features:(r+1)*k.features])
 			case k.vectors != nil:
 				k.addVectors(margins[r*k.margins:(r+1)*k.margins], &at)
 			case k.margin != nil:
@@ -103,6 +121,37 @@ func (k *kernel[T]) addMany(margins []T, margin []uint32, at *[lanes]uint32) {
 	}
 }
 
+// addLinear adds the leaves of eight trees of which some are linear.
+func (k *kernel[T]) addLinear(margins []T, margin []uint32, group int, at *[lanes]uint32, x []float64) {
+	for l, i := range at {
+		v := float64(k.nodes[i].thr)
+		if f, ok := k.linear[i]; ok {
+			v = f.value(v, x, k.flush)
+		}
+		m := uint32(0)
+		if margin != nil {
+			m = margin[group*lanes+l]
+		}
+		margins[m] += T(v)
+	}
+}
+
+// value adds up the terms; instead is the value where a feature is missing.
+func (f *linear) value(instead float64, x []float64, flush bool) float64 {
+	sum := f.constant
+	for _, t := range f.terms {
+		v := x[t.feature]
+		if v != v {
+			return instead
+		}
+		if flush && math.Abs(v) <= Tiny {
+			v = 0
+		}
+		sum += float64(t.coefficient * v) // rounded before it is added, whatever the CPU
+	}
+	return sum
+}
+
 func (k *kernel[T]) addVectors(margins []T, at *[lanes]uint32) {
 	for _, i := range at {
 		leaf := int(k.nodes[i].thr) * len(margins)
@@ -115,13 +164,10 @@ func (k *kernel[T]) addVectors(margins []T, at *[lanes]uint32) {
 // prepare turns a row of features into slots and category bits.
 func (k *kernel[T]) prepare(x []float64, row []T, words []uint64) {
 	row[pad] = T(math.Inf(-1))
-	row = row[1:]
-	for i, s := range k.slots {
-		v := T(x[s.feature])
-		if v != v {
-			v = s.missing
-		}
-		row[i] = v
+	if k.flush {
+		k.fillFlushed(x, row[1:])
+	} else {
+		k.fill(x, row[1:])
 	}
 	if len(words) > 0 {
 		words[0] = 0 // bit 0 stands for "not categorical"
@@ -129,6 +175,31 @@ func (k *kernel[T]) prepare(x []float64, row []T, words []uint64) {
 	for i := range k.sets {
 		t := &k.sets[i]
 		copy(words[t.first:], t.row(float64(T(x[t.feature]))))
+	}
+}
+
+func (k *kernel[T]) fill(x []float64, row []T) {
+	for i, s := range k.slots {
+		v := T(x[s.feature])
+		if v != v {
+			v = s.missing
+		}
+		row[i] = v
+	}
+}
+
+// fillFlushed is fill for formats that take tiny values for 0, and in some splits for missing.
+func (k *kernel[T]) fillFlushed(x []float64, row []T) {
+	for i, s := range k.slots {
+		v := x[s.feature]
+		if math.Abs(v) > Tiny {
+			row[i] = T(v)
+			continue
+		}
+		row[i] = 0
+		if s.zero || v != v {
+			row[i] = s.missing
+		}
 	}
 }
 

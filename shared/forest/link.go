@@ -5,7 +5,7 @@ import "slices"
 // Link turns the margins of a row into its outputs, as the training library does it.
 type Link uint8
 
-// The links. All compute in float32, the type of their margins.
+// The links. They compute in the type of the margins.
 const (
 	Identity  Link = iota
 	Logistic       // 1 / (1 + e^-x), each margin for itself
@@ -13,8 +13,18 @@ const (
 	Softmax        // probabilities over the margins
 	Argmax         // the number of the greatest margin, the first wins: one output
 	Step           // 1 above 0, else 0
-	Ascending      // the margins of a row in ascending order
+	Ascending      // the margins of a row in ascending order; float32 only
+	Square         // sign(x)·x²; float64 only
+	Softplus       // log(1 + e^x); float64 only
 )
+
+// transform is a model's way from margins to outputs.
+type transform struct {
+	link  Link
+	width int     // margins of a row
+	sigma float64 // of Logistic in float64
+	over  float64 // margins are divided by it first, in float64
+}
 
 // outputs is how many numbers a row of margins becomes.
 func (l Link) outputs(margins int) int {
@@ -24,9 +34,10 @@ func (l Link) outputs(margins int) int {
 	return margins
 }
 
-// apply transforms rows of width margins each into out. It may overwrite the margins.
-func (l Link) apply(margins []float32, width int, out []float64) {
-	switch l {
+// single transforms rows of margins into out. It may overwrite the margins.
+func (t transform) single(margins []float32, out []float64) {
+	width := t.width
+	switch t.link {
 	case Logistic:
 		for i, v := range margins {
 			out[i] = float64(logistic(v))
@@ -93,7 +104,7 @@ func softmax(row []float32) {
 	}
 }
 
-func argmax(row []float32) int {
+func argmax[T float](row []T) int {
 	best := 0
 	for i, v := range row {
 		if v > row[best] {

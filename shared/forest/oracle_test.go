@@ -49,7 +49,7 @@ type sample struct {
 func newSample(seed uint64, extra float64) sample {
 	s := sample{Rand: rand.New(rand.NewPCG(seed, 1))}
 	s.values = []float64{0, math.Copysign(0, -1), 1, 2, 3, 39, 40, 0.9, 3.5, -0.5, 1e-45, -1e-45, 1e-35, math.MaxFloat32, -math.MaxFloat32, 1<<24 - 1, 1 << 24, 1e9}
-	if finite(extra) {
+	if finite[float32](extra) {
 		s.values = append(s.values, float64(float32(extra)))
 	}
 	for range 6 {
