@@ -65,7 +65,7 @@ func printOverview(c console, o devserver.Overview) {
 			fmt.Fprintf(c.out, "            curl --data-binary @models/%s/sample.csv '%s/upload/storage/v1/b/%s/o?uploadType=media&name=%s'\n", m.Name, o.Storage, o.InboxBucket, m.Upload)
 		}
 		for _, s := range m.Schedules {
-			fmt.Fprintf(c.out, "  schedule  bin/millrace runs start %s --schedule %s\n", m.Name, s)
+			fmt.Fprintf(c.out, "  schedule  bin/millrace runs start %s --schedule %s   (scores %s)\n", m.Name, s.Name, s.Dataset)
 		}
 	}
 	fmt.Fprintf(c.out, "\nruns: bin/millrace runs list     other clients: . %s     stop: Ctrl-C\n\n", o.Env)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/millrace-ml/millrace/internal/devserver"
 	"github.com/millrace-ml/millrace/shared/batch"
@@ -262,6 +263,9 @@ func (s startCmd) Run(ctx context.Context, c console, r *runsCmd) error {
 // trigger says what started a run.
 func trigger(r *ledger.Run) string {
 	data := "gs://" + r.Dataset.Bucket + "/" + r.Dataset.Object + r.Dataset.Prefix
+	if strings.ContainsFunc(data, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		data = strconv.Quote(data) // a name may hold what would move the cursor
+	}
 	if r.Kind == ledger.Upload {
 		return data
 	}

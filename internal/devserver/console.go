@@ -25,7 +25,7 @@ type modelView struct {
 	Own                        string // of its own port, with the surface exactly as deployed
 	Example                    string // a request body
 	Upload                     string // object name of an example upload
-	Schedules                  []string
+	Schedules                  []manifest.Schedule
 }
 
 //go:embed console.html
@@ -129,10 +129,8 @@ func (d *Server) describe(v *modelView, m *manifest.Manifest) {
 	if m.Serves(manifest.ServeBatch) && m.Batch.Uploads != nil {
 		v.Upload = m.Batch.Uploads.Prefix + "sample.csv"
 	}
-	if m.Batch != nil {
-		for _, s := range m.Batch.Schedules {
-			v.Schedules = append(v.Schedules, s.Name)
-		}
+	if m.Serves(manifest.ServeBatch) {
+		v.Schedules = m.Batch.Schedules
 	}
 }
 
