@@ -9,10 +9,6 @@ import (
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
 	"github.com/millrace-ml/millrace/shared/entry"
-	"github.com/millrace-ml/millrace/shared/fault"
-	"github.com/millrace-ml/millrace/shared/manifest"
-	"github.com/millrace-ml/millrace/shared/protocol"
-	v1 "github.com/millrace-ml/millrace/shared/protocol/v1"
 	"github.com/millrace-ml/millrace/shared/score"
 )
 
@@ -29,11 +25,5 @@ func Open(_ context.Context, getenv func(string) string) (*entry.Function, error
 	if err != nil {
 		return nil, err
 	}
-	m := model.Manifest()
-	if !m.Serves(manifest.ServeRealtime) {
-		return nil, fault.New(fault.Invalid, nil, "model %s: serve has no realtime in it", m.Name)
-	}
-	limits := m.Realtime.Limits
-	routes := v1.New(protocol.NewTarget(model, limits.Rows), cfg.HealthRoute, cfg.PredictRoute)
-	return &entry.Function{Handler: &handler{model, routes, int64(limits.Bytes)}}, nil
+	return newFunction(model, cfg)
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/millrace-ml/millrace/shared/entry"
+	"github.com/millrace-ml/millrace/shared/fault"
+	"github.com/millrace-ml/millrace/shared/manifest"
 	"github.com/millrace-ml/millrace/shared/protocol"
 	v1 "github.com/millrace-ml/millrace/shared/protocol/v1"
 	"github.com/millrace-ml/millrace/shared/score"
@@ -14,6 +16,16 @@ type handler struct {
 	model  *score.Model
 	routes *v1.Server
 	limit  int64 // bytes of a body
+}
+
+func newFunction(model *score.Model, cfg Config) (*entry.Function, error) {
+	m := model.Manifest()
+	if !m.Serves(manifest.ServeRealtime) {
+		return nil, fault.New(fault.Invalid, nil, "model %s: serve has no realtime in it", m.Name)
+	}
+	limits := m.Realtime.Limits
+	routes := v1.New(protocol.NewTarget(model, limits.Rows), cfg.HealthRoute, cfg.PredictRoute)
+	return &entry.Function{Handler: &handler{model, routes, int64(limits.Bytes)}}, nil
 }
 
 // ServeHTTP decodes, answers, encodes. Every answer, an error too, names the model's version and digest.

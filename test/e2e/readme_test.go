@@ -36,6 +36,7 @@ func TestREADME(t *testing.T) {
 	if n := strings.Count(string(text), "\n"); n >= 200 {
 		t.Errorf("README.md has %d lines, 200 is the limit", n)
 	}
+	checkCode(t, root, string(text))
 	port := freeRange(t)
 	data := filepath.Join(t.TempDir(), "data")
 	env := append(os.Environ(), fmt.Sprintf("PORT=%d", port), "DATA="+data)
@@ -72,6 +73,23 @@ func TestREADME(t *testing.T) {
 	for name, r := range s.settled(t, uploads+1) { // and the schedule's
 		s.published(t, r, 240, 0)
 		t.Logf("%s: %s", name, r.ID)
+	}
+}
+
+// checkCode compares the function that the README shows with the one that is there.
+func checkCode(t *testing.T, root, readme string) {
+	t.Helper()
+	const file = "functions/predict/function.go"
+	code, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, ok := strings.Cut(readme, "```go\n// "+file+"\n")
+	shown, _, _ = strings.Cut(shown, "```")
+	for part := range strings.SplitSeq(strings.TrimSpace(shown), "\n\n") {
+		if !ok || !strings.Contains(string(code), part) {
+			t.Errorf("README.md shows code that is not in %s:\n%s", file, part)
+		}
 	}
 }
 
