@@ -78,8 +78,10 @@ func TestTasksAtOnce(t *testing.T) {
 func TestFaultAtEachCall(t *testing.T) {
 	t.Parallel()
 	lines := append([]string{`max_rejected: "10%"`}, small...)
-	base := newWorld(t, bikes(t, lines...))
-	generation := base.put(t, inbox, "f.csv", fewRows(t))
+	model := newSorter(t)
+	file := model.withFaults(160) // two shards
+	base := newWorld(t, model.folder(t, lines...))
+	generation := base.put(t, inbox, "f.csv", file)
 	base.chaos.Reset()
 	base.whole(t, object("f.csv", generation))
 	calls := base.chaos.Calls()
@@ -88,38 +90,32 @@ func TestFaultAtEachCall(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		t.Run(fmt.Sprintf("applied=%v", after), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, bikes(t, lines...))
+			w := newWorld(t, model.folder(t, lines...))
 			for n := range len(calls) {
-				w.scenario(t, chaos.Fault{N: n + 1, Action: chaos.Fail, Code: codes.PermissionDenied, After: after}, want)
+				w.scenario(t, file, chaos.Fault{N: n + 1, Action: chaos.Fail, Code: codes.PermissionDenied, After: after}, want)
 			}
 		})
 	}
 	t.Run("answers lost, repeated by the client", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, bikes(t, lines...))
+		w := newWorld(t, model.folder(t, lines...))
 		for n := range len(calls) {
-			if r := w.scenario(t, chaos.Fault{N: n + 1, Action: chaos.Fail, Code: codes.Unavailable, After: true}, want); r > 0 {
+			if r := w.scenario(t, file, chaos.Fault{N: n + 1, Action: chaos.Fail, Code: codes.Unavailable, After: true}, want); r > 0 {
 				t.Errorf("call %d, %s: the step failed %d times, want the client to repeat the call", n+1, calls[n], r)
 			}
 		}
 	})
 }
 
-// fewRows is two shards.
-func fewRows(t testing.TB) string {
-	t.Helper()
-	return strings.Join(strings.SplitAfter(rowsWithFaults(t), "\n")[:80], "")
-}
-
 // scenario runs all tasks of a fresh run with one fault, each again until it ends well, and answers how many failed.
-func (w *world) scenario(t *testing.T, f chaos.Fault, want *published) (failed int) {
+func (w *world) scenario(t *testing.T, file string, f chaos.Fault, want *published) (failed int) {
 	t.Helper()
 	for _, bucket := range []string{staging, outbox} {
 		for _, name := range w.list(t, bucket, "") {
 			w.remove(t, bucket, name)
 		}
 	}
-	generation := w.put(t, inbox, "f.csv", fewRows(t))
+	generation := w.put(t, inbox, "f.csv", file)
 	w.chaos.Arm(f)
 	again := func(step string, more map[string]any) result {
 		for range 3 {
