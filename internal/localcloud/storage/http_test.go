@@ -156,6 +156,8 @@ func TestFieldSelection(t *testing.T) {
 		"kind,items/name":           `{"items":[{"name":"o"}],"kind":"storage#objects"}`,
 		"items/name,items/size":     `{"items":[{"name":"o","size":"1"}]}`,
 		"items/name,kind":           `{"items":[{"name":"o"}],"kind":"storage#objects"}`,
+		"items/name,items(size)":    `{"items":[{"name":"o","size":"1"}]}`,
+		"kind,items(kind),kind":     `{"items":[{"kind":"storage#object"}],"kind":"storage#objects"}`,
 		"prefixes":                  `{}`,
 		"*(name)":                   `{"items":[{"name":"o"}],"kind":"storage#objects"}`,
 		"nextPageToken,items(name)": `{"items":[{"name":"o"}]}`,
@@ -164,6 +166,15 @@ func TestFieldSelection(t *testing.T) {
 		if strings.TrimSpace(a.body) != want {
 			t.Errorf("%s: %s, want %s", spec, a.body, want)
 		}
+	}
+}
+
+func TestFieldThatIsAskedForWholeAndInPart(t *testing.T) {
+	t.Parallel()
+	s := withBucket(t, "box")
+	s.send(t, "POST", "/upload/storage/v1/b/box/o?uploadType=media&name=o", "x").wants(t, 200)
+	for _, spec := range []string{"items,items/name", "items/name,items"} {
+		s.send(t, "GET", "/storage/v1/b/box/o?fields="+spec, "").wants(t, 200, `"size":"1"`, `"crc32c"`)
 	}
 }
 

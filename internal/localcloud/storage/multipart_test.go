@@ -50,6 +50,11 @@ func TestGzipByHeader(t *testing.T) {
 	if raw.body != "\x1f\x8b" || raw.header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("%q %v", raw.body, raw.header)
 	}
+	s.send(t, "PATCH", "/storage/v1/b/box/o/z", `{"cacheControl":"no-transform"}`).wants(t, 200)
+	kept := s.send(t, "GET", "/box/z", "", "Accept-Encoding: identity").wants(t, 200)
+	if kept.body == "hello" || kept.header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%q %v", kept.body, kept.header)
+	}
 	s.send(t, "POST", "/upload/storage/v1/b/box/o?uploadType=media&name=liar&contentEncoding=gzip", "plain").wants(t, 200)
 	s.send(t, "GET", "/box/liar", "", "Accept-Encoding: identity").wants(t, 400)
 }

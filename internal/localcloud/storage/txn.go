@@ -18,6 +18,7 @@ type txn struct {
 	s     *Server
 	tx    *bolt.Tx
 	dirty bool     // something was written: a refusal now must roll back
+	known map[string]*bucket
 	dead  []string // bodies whose last reference went, unlinked after the commit
 }
 
@@ -55,7 +56,11 @@ func (s *Server) view(fn func(*txn) error) error {
 
 func (s *Server) bodyPath(id string) string { return filepath.Join(s.bodies, id) }
 
+// bucket finds a bucket. The result is shared within the transaction: who changes it stores it too.
 func (t *txn) bucket(name string) (*bucket, error) {
+	if b := t.known[name]; b != nil {
+		return b, nil
+	}
 	v := t.tx.Bucket(bucketsKey).Get([]byte(name))
 	if v == nil {
 		return nil, notFound("The specified bucket does not exist: %s", name)
@@ -64,6 +69,10 @@ func (t *txn) bucket(name string) (*bucket, error) {
 	if err := json.Unmarshal(v, b); err != nil {
 		return nil, fmt.Errorf("record of bucket %s: %w", name, err)
 	}
+	if t.known == nil {
+		t.known = map[string]*bucket{}
+	}
+	t.known[name] = b
 	return b, nil
 }
 

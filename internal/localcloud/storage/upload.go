@@ -40,8 +40,10 @@ func (s *Server) objectsInsert(w http.ResponseWriter, r *http.Request, c call) e
 	if err != nil {
 		return err
 	}
-	if err := s.early(u, p); err != nil {
-		return err
+	if r.ContentLength < 0 || r.ContentLength > blockSize {
+		if err := s.early(u, p); err != nil {
+			return err
+		}
 	}
 	b, err := s.receive(data)
 	if err != nil {
