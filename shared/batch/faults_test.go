@@ -88,7 +88,7 @@ func strikeEachCall(t *testing.T, s scenario, f chaos.Fault) {
 	o := batch.Options{Deadline: 20 * time.Second, Lease: time.Second, Margin: -1, Ledger: ledger.Options{Timeout: 10 * time.Second}}
 	patient := o
 	if f.Action == chaos.Drop {
-		o.Deadline, o.Ledger.Timeout = 3*time.Second, time.Second
+		o.Deadline, o.Ledger.Timeout = 2*time.Second, 600*time.Millisecond
 	}
 	for n := 1; ; n++ {
 		b := c.Batch(t, o) // a new process: its cache of releases is empty
@@ -192,5 +192,47 @@ func check(t *testing.T, c *batchtest.Cloud, run *ledger.Run, where string) {
 	}
 	if last != run.State || run.Attempt < 1 || run.Refusals >= run.Attempt {
 		t.Errorf("%s: state %s, attempt %d, refusals %d, history %v", where, run.State, run.Attempt, run.Refusals, run.History)
+	}
+}
+
+// The exit task meets every fault too; it is tried again until it answers, and Reconcile would come after it.
+func TestEveryFaultAtEveryCallOfFinish(t *testing.T) {
+	t.Parallel()
+	for kind, f := range faults {
+		if f.Action == chaos.Drop {
+			continue // waits for deadlines only; a start has met it
+		}
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			c := batchtest.New(t)
+			b := c.Batch(t, batch.Options{})
+			for n := 1; ; n++ {
+				run, err := b.Start(t.Context(), upload(t, c, n))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Succeed(t, run, 2)
+				f.N = n
+				c.Faults.Arm(f)
+				ctx, kill := context.WithCancel(t.Context())
+				c.Faults.Exit = kill
+				state, err := b.Finish(ctx, run.ID, "SUCCEEDED", "")
+				kill()
+				struck := c.Faults.Disarm() == 0
+				for try := 0; err != nil && try < 5; try++ {
+					state, err = b.Finish(t.Context(), run.ID, "SUCCEEDED", "")
+				}
+				got, rerr := c.Ledger(t).Get(t.Context(), run.Key)
+				if err != nil || state != ledger.Succeeded || rerr != nil || got.State != ledger.Succeeded || len(got.History) != 5 {
+					t.Fatalf("call %d: Finish = %s, %v; record %+v, %v; expected succeeded, once", n, state, err, got, rerr)
+				}
+				if !struck {
+					if n < 3 {
+						t.Errorf("Finish has %d calls only", n)
+					}
+					return
+				}
+			}
+		})
 	}
 }
