@@ -17,7 +17,7 @@ import (
 type txn struct {
 	s     *Server
 	tx    *bolt.Tx
-	dirty bool     // something was written: a refusal now must roll back
+	dirty bool // something was written: a refusal now must roll back
 	known map[string]*bucket
 	dead  []string // bodies whose last reference went, unlinked after the commit
 }
