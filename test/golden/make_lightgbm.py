@@ -15,7 +15,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-ROWS = 32
+ROWS = 24
 COLOURS = ["red", "green", "", "日本", "blue", "grey", "teal", "pink"]
 SHOPS = [10, -20, 3, 4, 500, 7]
 
@@ -64,7 +64,7 @@ def edges(rng, text, categorical):
 
 
 def save(folder, index, name, params, rounds, frame, label, rng, **more):
-    params = dict({"num_leaves": 9, "learning_rate": 0.3, "min_data_in_leaf": 5, "min_data_per_group": 5, "cat_smooth": 1,
+    params = dict({"num_leaves": 7, "learning_rate": 0.3, "min_data_in_leaf": 5, "min_data_per_group": 5, "cat_smooth": 1,
                    "num_threads": 1, "seed": 1, "verbose": -1, "deterministic": True}, **params)
     group = more.pop("group", None)
     categorical = more.pop("categorical", "auto")
@@ -90,7 +90,7 @@ def save(folder, index, name, params, rounds, frame, label, rng, **more):
 
 
 # An old version need not show again what does not depend on it.
-OLD = {"binary", "multiclass", "l2", "sqrt", "rf", "linear", "linear_binary", "zero_as_missing", "cross_entropy_lambda", "codes", "constant", "custom"}
+OLD = {"binary", "multiclassova", "rf", "linear", "zero_as_missing", "codes", "constant", "custom"}
 
 
 def main(root):
@@ -114,8 +114,8 @@ def main(root):
 
     add("binary", "binary", effect > 1.5, 9, frame)
     add("sigmoid", "binary", effect > 1.5, more={"sigmoid": 1.7})
-    add("multiclass", "multiclass", classes, 3, frame, {"num_class": 4})
-    add("multiclassova", "multiclassova", classes, 3, more={"num_class": 4, "sigmoid": 0.6})
+    add("multiclass", "multiclass", classes, 2, frame, {"num_class": 4})
+    add("multiclassova", "multiclassova", classes, 2, more={"num_class": 4, "sigmoid": 0.6})
     add("l2", "regression", effect, 6, frame)
     add("sqrt", "regression", effect, more={"reg_sqrt": True})
     for name in ("regression_l1", "huber", "fair", "quantile", "mape"):
@@ -126,9 +126,9 @@ def main(root):
     add("cross_entropy_lambda", "cross_entropy_lambda", 1 / (1 + np.exp(-effect)))
     add("lambdarank", "lambdarank", classes, group=[50] * 30)
     add("rank_xendcg", "rank_xendcg", classes, group=[50] * 30)
-    add("dart", "binary", effect > 1.5, 8, more={"boosting": "dart", "drop_rate": 0.5})
+    add("dart", "binary", effect > 1.5, 6, more={"boosting": "dart", "drop_rate": 0.5})
     add("rf", "binary", effect > 1.5, 5, frame, {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6})
-    add("rf_multiclass", "multiclass", classes, 3, more={"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6, "num_class": 4})
+    add("rf_multiclass", "multiclass", classes, 2, more={"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6, "num_class": 4})
     add("linear", "regression", effect, 5, more={"linear_tree": True})
     add("linear_binary", "binary", effect > 1.5, 4, frame, {"linear_tree": True, "linear_lambda": 0.1})
     add("zero_as_missing", "regression", effect, 6, frame, {"zero_as_missing": True})
