@@ -18,6 +18,8 @@ import (
 type cli struct {
 	Dev      devCmd      `cmd:"" help:"Start everything on this machine: the functions, the models, and a local cloud below them."`
 	Validate validateCmd `cmd:"" help:"Check model folders: manifest, contract, artifact, parity rows, pipeline."`
+	New      newCmd      `cmd:"" help:"Make a new model folder, from an example or from a model file."`
+	Model    modelCmd    `cmd:"" help:"Update a model's artifact, or compare two versions' predictions."`
 	Predict  predictCmd  `cmd:"" help:"Predict the instances of a JSON file with a model folder, or at a URL."`
 	Runs     runsCmd     `cmd:"" help:"Batch runs: list, show, watch, start."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
