@@ -11,6 +11,7 @@ import (
 
 	"github.com/millrace-ml/millrace/shared/fault"
 	"github.com/millrace-ml/millrace/shared/forest"
+	"github.com/millrace-ml/millrace/shared/forest/lightgbm"
 	"github.com/millrace-ml/millrace/shared/forest/xgboost"
 	"github.com/millrace-ml/millrace/shared/manifest"
 )
@@ -70,6 +71,7 @@ var readers = []struct {
 	read   func([]byte) (*forest.Model, error)
 }{
 	{"xgboost", xgboost.Sniff, xgboost.Read},
+	{"lightgbm", lightgbm.Sniff, lightgbm.Read},
 }
 
 // readEngine opens the artifact by its content. The manifest's format must agree; where the content tells nothing, its

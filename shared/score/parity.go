@@ -78,7 +78,7 @@ func (m *Model) compare(p *parityRow, i int, s *Scorer) error {
 		}
 		engine := make([]float64, outputs)
 		m.engine.Predict(p.features, 1, engine, s.scratch)
-		if !slices.EqualFunc(engine, p.prediction, same) {
+		if !slices.EqualFunc(engine, p.prediction, m.same) {
 			return fmt.Errorf("%s: from the recorded features the prediction is %s, in training %s: the artifact is another one, or the "+
 				"recorded call used other trees than the file holds", place, show(engine...), show(p.prediction...))
 		}
@@ -87,7 +87,7 @@ func (m *Model) compare(p *parityRow, i int, s *Scorer) error {
 	if m.manifest.Parity != nil {
 		tolerance = m.manifest.Parity.Tolerance
 	}
-	near := func(a, b float64) bool { return same(a, b) || math.Abs(a-b) <= tolerance*math.Abs(b) }
+	near := func(a, b float64) bool { return m.same(a, b) || math.Abs(a-b) <= tolerance*math.Abs(b) }
 	if !slices.EqualFunc(got, p.prediction, near) {
 		return fmt.Errorf("%s: from the instance the prediction is %s, in training %s", place, show(got...), show(p.prediction...))
 	}
@@ -101,24 +101,36 @@ func (m *Model) firstDifference(got, want []float64) int {
 		if m.manifest.Features[f].Expr != "" {
 			tolerance = expressionTolerance
 		}
-		if !equalFeature(got[f], want[f], tolerance) {
+		if !equalFeature(got[f], want[f], tolerance, m.engine.Info().Float64) {
 			return f
 		}
 	}
 	return -1
 }
 
-// equalFeature compares as the engine sees it, in float32: some value within the tolerance of got must be want.
-func equalFeature(got, want, tolerance float64) bool {
+// equalFeature compares as the engine sees it, in float32 or float64: some value within the tolerance of got must be want.
+func equalFeature(got, want, tolerance float64, double bool) bool {
 	if math.IsNaN(got) || math.IsNaN(want) {
 		return math.IsNaN(got) && math.IsNaN(want)
 	}
 	margin := math.Abs(got) * tolerance
+	if double {
+		return got-margin <= want && want <= got+margin
+	}
 	return float32(got-margin) <= float32(want) && float32(want) <= float32(got+margin)
 }
 
-// same is the exactness of an engine that computes in float32: every bit. It forgives how the number was written down.
-func same(a, b float64) bool { return math.Float32bits(float32(a)) == math.Float32bits(float32(b)) }
+// maxULP is how far the transform of an engine in float64 may be from the library's, whose exp depends on its platform.
+const maxULP = 4
+
+// same is the exactness of the engine: every bit in float32, which forgives how the number was written down, or maxULP in
+// float64.
+func (m *Model) same(a, b float64) bool {
+	if m.engine.Info().Float64 {
+		return a == b || math.Abs(a-b) <= maxULP*(math.Nextafter(math.Abs(b), math.Inf(1))-math.Abs(b))
+	}
+	return math.Float32bits(float32(a)) == math.Float32bits(float32(b))
+}
 
 // show writes numbers for a message, null for missing.
 func show(values ...float64) string {

@@ -40,8 +40,10 @@ func TestOpenRefuses(t *testing.T) {
 			options: folderOptions{manifest: replace(t, "path: artifact/model.json", `uri: "gs://bucket/x/m.ubj#1700000000000001"`)}},
 		{name: "a binary artifact", want: "save it again as .ubj", kind: fault.Invalid,
 			options: folderOptions{artifact: func([]byte) []byte { return []byte("binf\x00") }}},
-		{name: "an artifact of something else", want: "neither JSON nor UBJSON", kind: fault.Invalid,
+		{name: "an artifact of something else", want: "the artifact is of the format lightgbm, model.yaml says xgboost", kind: fault.Invalid,
 			options: folderOptions{artifact: func([]byte) []byte { return []byte("tree\nversion=v4\n") }}},
+		{name: "an artifact of nothing known", want: "neither JSON nor UBJSON", kind: fault.Invalid,
+			options: folderOptions{artifact: func([]byte) []byte { return []byte("wood\nversion=v4\n") }}},
 		{name: "a damaged artifact", want: "xgboost model: tree 0: node 0: left child 0 is also reached another way", kind: fault.Invalid,
 			options: folderOptions{artifact: func(b []byte) []byte {
 				return bytes.Replace(b, []byte(`"left_children":[1`), []byte(`"left_children":[0`), 1)
@@ -183,22 +185,27 @@ func TestEqualFeature(t *testing.T) {
 	for _, c := range []struct {
 		name                 string
 		got, want, tolerance float64
-		equal                bool
+		equal, double        bool
 	}{
-		{"the float32 of a float64", 0.1, float64(float32(0.1)), 0, true},
-		{"another float32", 0.1, 0.10000001, 0, false},
-		{"a rounding error of an expression", 0.5, 0.5 + 1e-12, expressionTolerance, true},
-		{"the neighbour that a rounding error makes", 16777217 - 1e-6, 16777218, expressionTolerance, true},
-		{"the same of an input", 16777217 - 1e-6, 16777218, 0, false},
-		{"a wrong expression", 0.5, 0.5000001, expressionTolerance, false},
-		{"a negative one", -0.1, float64(float32(-0.1)), expressionTolerance, true},
-		{"both missing", nan, nan, 0, true},
-		{"one missing", nan, 0, expressionTolerance, false},
-		{"the other missing", 0, nan, expressionTolerance, false},
+		{"the float32 of a float64", 0.1, float64(float32(0.1)), 0, true, false},
+		{"another float32", 0.1, 0.10000001, 0, false, false},
+		{"a rounding error of an expression", 0.5, 0.5 + 1e-12, expressionTolerance, true, false},
+		{"the neighbour that a rounding error makes", 16777217 - 1e-6, 16777218, expressionTolerance, true, false},
+		{"the same of an input", 16777217 - 1e-6, 16777218, 0, false, false},
+		{"a wrong expression", 0.5, 0.5000001, expressionTolerance, false, false},
+		{"a negative one", -0.1, float64(float32(-0.1)), expressionTolerance, true, false},
+		{"both missing", nan, nan, 0, true, false},
+		{"one missing", nan, 0, expressionTolerance, false, false},
+		{"the float32 of a float64, in float64", 0.1, float64(float32(0.1)), 0, false, true},
+		{"the same float64", 0.1, 0.1, 0, true, true},
+		{"a rounding error of an expression in float64", 0.5, 0.5 + 1e-12, expressionTolerance, true, true},
+		{"a negative one in float64", -0.5, -0.5 - 1e-12, expressionTolerance, true, true},
+		{"one missing in float64", nan, 0, expressionTolerance, false, true},
+		{"the other missing", 0, nan, expressionTolerance, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if got := equalFeature(c.got, c.want, c.tolerance); got != c.equal {
+			if got := equalFeature(c.got, c.want, c.tolerance, c.double); got != c.equal {
 				t.Errorf("equalFeature(%v, %v, %v) = %v", c.got, c.want, c.tolerance, got)
 			}
 		})
@@ -211,8 +218,8 @@ func TestReadEngineComparesFormats(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the artifact is of the format xgboost, model.yaml says lightgbm") {
 		t.Errorf("error %v", err)
 	}
-	_, err = readEngine([]byte("tree"), "lightgbm")
-	if err == nil || !strings.Contains(err.Error(), "artifact.format lightgbm is not read; known are [xgboost]") {
+	_, err = readEngine([]byte("tree"), "onnx")
+	if err == nil || !strings.Contains(err.Error(), "artifact.format onnx is not read; known are [xgboost lightgbm]") {
 		t.Errorf("error %v", err)
 	}
 }
