@@ -3,8 +3,8 @@
     from millrace_export import export
     export(model, X, "bike-demand", version="2011")
 
-writes models/bike-demand/ with model.yaml, artifact/model.ubj, parity.jsonl and baseline.json, which `millrace validate
-bike-demand` accepts as it is. X is the training matrix as the model saw it: a pandas DataFrame whose column order is the
+writes models/bike-demand/ with model.yaml, the artifact, parity.jsonl and baseline.json, which `millrace validate
+bike-demand` accepts as it is. The model is one of XGBoost or LightGBM, a Booster or a scikit-learn wrapper. X is the training matrix as the model saw it: a pandas DataFrame whose column order is the
 feature order and whose category columns carry the categories in training order.
 
 When callers send something else than X (a timestamp instead of its hour), give the raw rows too, and say how features
@@ -12,7 +12,7 @@ come from them, in the syntax of docs/reference/expressions.md:
 
     export(model, X, "bike-demand", version="2011", raw=frame, expressions={"hour": "hour(time)"})
 
-One file, needs numpy, pandas and xgboost 1.7 or later. Licence: Apache-2.0.
+One file, needs numpy, pandas, and the model's library: xgboost 1.7 or later, or lightgbm 3.3 or later. Licence: Apache-2.0.
 """
 
 import hashlib
@@ -25,7 +25,6 @@ import tempfile
 
 import numpy as np
 import pandas as pd
-import xgboost
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,20}[a-z0-9]")
 
@@ -45,15 +44,17 @@ def export(
     ranges=None,
     layouts=None,
     outputs=None,
+    labels=None,
     id_columns=(),
     batch=None,
     realtime=None,
     parity_rows=64,
     overwrite=False,
 ):
-    """Write the model folder of an XGBoost model and return its path.
+    """Write the model folder of a model and return its path.
 
-    model        xgboost.Booster, or a fitted wrapper such as XGBRegressor; early stopping is honoured by cutting the trees
+    model        Booster of xgboost or lightgbm, or a fitted wrapper such as XGBRegressor or LGBMClassifier; early stopping
+                 is honoured by cutting the trees
     X            DataFrame: the training matrix, columns in feature order
     name         the model's name, also the folder's: lower case letters, digits, hyphens, 3 to 22 characters
     version      text that every response and output row names
@@ -63,6 +64,7 @@ def export(
     ranges       {input: (smallest, largest)}, None for open ends
     layouts      {timestamp input: [layout, ...]}, Go layouts or "rfc3339"; the first one writes the parity rows
     outputs      list of dicts as in model.yaml; default: one per engine output
+    labels       the classes by their numbers in training, such as LabelEncoder.classes_; default: the wrapper's own
     id_columns   columns of input files that are carried into the predictions
     batch        the block `batch` of model.yaml; default: uploads below <name>/
     realtime     the block `realtime` of model.yaml
@@ -86,18 +88,21 @@ def export(
     if missing:
         raise ValueError(f"features {missing} are no columns of raw and have no expression")
 
-    booster = _booster(model)
-    if booster.num_features() != len(features):
-        raise ValueError(f"the model has {booster.num_features()} features, X has {len(features)} columns")
-    predictions = _predict(booster, X)
+    library = _library(model)
+    if library.width() != len(features):
+        raise ValueError(f"the model has {library.width()} features, X has {len(features)} columns")
+    names = library.names()
+    if names and names != features:
+        raise ValueError(f"the model was trained with features {names}, X has {features}")
+    predictions = library.predict(X)
     # Inputs are what a feature is made of: columns taken as they are, and names that an expression mentions.
     used = {f for f in features if f not in expressions}
     for text in expressions.values():
         used |= {c for c in map(str, raw.columns) if re.search(rf"(?<![\w.]){re.escape(c)}(?!\w)", text)}
     columns = [c for c in map(str, raw.columns) if c in used]
-    inputs = [_input(raw[c], c, (ranges or {}).get(c), (layouts or {}).get(c)) for c in columns]
+    inputs = [_input(raw[c], c, (ranges or {}).get(c), (layouts or {}).get(c), c in library.codes() and c not in expressions) for c in columns]
     if outputs is None:
-        outputs = _outputs(model, predictions)
+        outputs = _outputs(getattr(model, "classes_", ()) if labels is None else labels, predictions)
 
     target = pathlib.Path(folder) / name
     if (target / "model.yaml").exists() and not overwrite:
@@ -107,10 +112,10 @@ def export(
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as temp:
         temp = pathlib.Path(temp)
         (temp / "artifact").mkdir()
-        booster.save_model(temp / "artifact" / "model.ubj")
-        digest = hashlib.sha256((temp / "artifact" / "model.ubj").read_bytes()).hexdigest()
+        library.save(temp / library.file)
+        digest = hashlib.sha256((temp / library.file).read_bytes()).hexdigest()
         rows = _sample(X, parity_rows)
-        _write_parity(temp / "parity.jsonl", raw[columns], inputs, X, predictions, rows)
+        _write_parity(temp / "parity.jsonl", raw[columns], inputs, library.matrix(X), predictions, rows)
         (temp / "baseline.json").write_text(_lines(_baseline(raw[columns], inputs, predictions, outputs)), encoding="utf-8")
         manifest = {
             "name": name,
@@ -118,7 +123,7 @@ def export(
             "description": description,
             "owner": owner,
             "serve": list(serve),
-            "artifact": {"path": "artifact/model.ubj", "format": "xgboost", "sha256": digest},
+            "artifact": {"path": library.file, "format": library.format, "sha256": digest},
             "inputs": inputs,
             "features": [{"name": f, "expr": expressions[f]} if f in expressions else f for f in features],
             "outputs": outputs,
@@ -128,32 +133,106 @@ def export(
         }
         (temp / "model.yaml").write_text(_yaml(manifest), encoding="utf-8")
         (target / "artifact").mkdir(parents=True, exist_ok=True)
-        for file in ("artifact/model.ubj", "parity.jsonl", "baseline.json", "model.yaml"):  # the manifest last: it names the others
+        for file in (library.file, "parity.jsonl", "baseline.json", "model.yaml"):  # the manifest last: it names the others
             shutil.move(temp / file, target / file)
+        for other in {_XGBoost.file, _LightGBM.file} - {library.file}:
+            (target / other).unlink(missing_ok=True)
     return target
 
 
-def _booster(model):
-    booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
-    best = getattr(model, "best_iteration", None) if not isinstance(model, xgboost.Booster) else None
-    if best is not None and best + 1 < booster.num_boosted_rounds():
-        booster = booster[: best + 1]  # a file holds all trees; the wrapper predicts with these
-    config = json.loads(booster.save_config())
-    kind = config["learner"]["gradient_booster"]["name"]
-    if kind != "gbtree":
-        raise ValueError(f"the model's booster is {kind!r}, expected 'gbtree'")
-    return booster
+class _XGBoost:
+    """A model of XGBoost. It sees float32."""
+
+    format, file = "xgboost", "artifact/model.ubj"
+
+    def __init__(self, model):
+        import xgboost
+
+        self.xgboost = xgboost
+        self.booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
+        best = getattr(model, "best_iteration", None) if not isinstance(model, xgboost.Booster) else None
+        if best is not None and best + 1 < self.booster.num_boosted_rounds():
+            self.booster = self.booster[: best + 1]  # a file holds all trees; the wrapper predicts with these
+        config = json.loads(self.booster.save_config())
+        kind = config["learner"]["gradient_booster"]["name"]
+        if kind != "gbtree":
+            raise ValueError(f"the model's booster is {kind!r}, expected 'gbtree'")
+
+    def width(self):
+        return self.booster.num_features()
+
+    def names(self):
+        return list(self.booster.feature_names or [])
+
+    def codes(self):
+        return ()
+
+    def predict(self, X):
+        data = self.xgboost.DMatrix(X, enable_categorical=True)
+        return np.asarray(self.booster.predict(data, validate_features=bool(self.names()))).reshape(len(X), -1)
+
+    def matrix(self, X):
+        return _numbers_of(X).astype("float32")
+
+    def save(self, path):
+        self.booster.save_model(path)
 
 
-def _predict(booster, X):
-    data = xgboost.DMatrix(X, enable_categorical=True)
-    names = booster.feature_names
-    if names and list(names) != list(map(str, X.columns)):
-        raise ValueError(f"the model was trained with features {names}, X has {list(X.columns)}")
-    return np.asarray(booster.predict(data, validate_features=bool(names))).reshape(len(X), -1)
+class _LightGBM:
+    """A model of LightGBM. It sees float64. A Booster that stopped early predicts with its best iterations, and saves these."""
+
+    format, file = "lightgbm", "artifact/model.txt"
+
+    def __init__(self, model):
+        import lightgbm
+
+        self.booster = model if isinstance(model, lightgbm.Booster) else model.booster_
+        text = self.booster.model_to_string(num_iteration=1)
+        self.infos = re.search(r"^feature_infos=(.*)$", text, re.MULTILINE).group(1).split()
+
+    def width(self):
+        return self.booster.num_feature()
+
+    def names(self):
+        names = list(self.booster.feature_name())
+        return [] if names == [f"Column_{i}" for i in range(len(names))] else names
+
+    def codes(self):
+        """The features that were trained as categories."""
+        return [n for n, info in zip(self.booster.feature_name(), self.infos) if re.fullmatch(r"-?\d+(:-?\d+)*", info)]
+
+    def predict(self, X):
+        trained = [[_plain(v) for v in c] for c in self.booster.pandas_categorical or []]
+        given = [[_plain(v) for v in X[c].cat.categories] for c in X.columns if isinstance(X[c].dtype, pd.CategoricalDtype)]
+        if trained != given:
+            raise ValueError(
+                f"the model was trained with category columns of {_short(trained)}, X has {_short(given)}: "
+                "give X the dtypes of the training frame (X[c].cat.set_categories)"
+            )
+        return np.asarray(self.booster.predict(self.matrix(X))).reshape(len(X), -1)
+
+    def matrix(self, X):
+        return _numbers_of(X)
+
+    def save(self, path):
+        self.booster.save_model(str(path))
 
 
-def _input(column, name, limits, layouts):
+def _library(model):
+    libraries = {"xgboost": _XGBoost, "lightgbm": _LightGBM}
+    for kind in type(model).__mro__:
+        library = libraries.get(kind.__module__.partition(".")[0])
+        if library:
+            return library(model)
+    raise TypeError(f"the model is a {type(model).__module__}.{type(model).__name__}, expected one of xgboost or lightgbm")
+
+
+def _short(lists):
+    text = repr(lists)
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def _input(column, name, limits, layouts, code=False):
     """Describe one raw column; every type that has no place in a request is refused."""
     entry = {"name": name}
     kind = column.dtype
@@ -165,6 +244,8 @@ def _input(column, name, limits, layouts):
     elif pd.api.types.is_bool_dtype(kind):
         entry["type"] = "boolean"
     elif pd.api.types.is_integer_dtype(kind):
+        entry["type"] = "integer"
+    elif code and (column.dropna() % 1 == 0).all():  # whole numbers that a missing one made float
         entry["type"] = "integer"
     elif pd.api.types.is_float_dtype(kind):
         entry["type"] = "number"
@@ -180,14 +261,16 @@ def _input(column, name, limits, layouts):
     return entry
 
 
-def _outputs(model, predictions):
+def _outputs(classes, predictions):
     width = predictions.shape[1]
-    classes = [str(_plain(c)) for c in getattr(model, "classes_", [])]
+    classes = [str(_plain(c)) for c in classes]
     if width > 1:
         names = [f"probability_{c}" for c in classes] if len(classes) == width else [f"output_{i}" for i in range(width)]
         return [{"name": n} for n in names] + ([{"name": "class", "labels": classes}] if len(classes) == width else [])
     if len(classes) == 2:
         return [{"name": "probability"}, {"name": "class", "labels": classes}]
+    if len(classes) > 2:  # an objective that gives the number of the class
+        return [{"name": "class_number"}, {"name": "class", "labels": classes}]
     return [{"name": "prediction"}]
 
 
@@ -206,10 +289,9 @@ def _sample(X, n):
     return sorted(picked)
 
 
-def _write_parity(path, raw, inputs, X, predictions, rows):
+def _write_parity(path, raw, inputs, matrix, predictions, rows):
     """One line a row: the instance as a client sends it, the matrix's own numbers, what the library predicts."""
     layouts = {i["name"]: i["layouts"][0] for i in inputs if i["type"] == "timestamp"}
-    matrix = np.column_stack([_codes(X[c]) for c in X.columns]).astype("float32")
     with open(path, "w", encoding="utf-8") as out:
         for r in rows:
             instance = {c: _instance(raw[c].iloc[r], layouts.get(c)) for c in raw.columns}
@@ -220,6 +302,10 @@ def _write_parity(path, raw, inputs, X, predictions, rows):
                 "prediction": prediction[0] if len(prediction) == 1 else prediction,
             }
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _numbers_of(X):
+    return np.column_stack([_codes(X[c]) for c in X.columns])
 
 
 def _codes(column):
