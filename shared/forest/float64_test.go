@@ -81,7 +81,7 @@ func (s sample) trees64(c Config) []Tree {
 				n.Linear = &Linear{Const: s.NormFloat64()}
 				for range s.IntN(4) {
 					n.Linear.Features = append(n.Linear.Features, int32(s.IntN(c.Features)))
-					n.Linear.Coefficients = append(n.Linear.Coefficients, s.NormFloat64())
+					n.Linear.Coefficients = append(n.Linear.Coefficients, s.NormFloat64()*[]float64{1, 1e36}[s.IntN(2)]) // tiny values must count as 0
 				}
 			}
 		}
