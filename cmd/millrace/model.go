@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -31,7 +30,7 @@ func (u updateCmd) Run(ctx context.Context, c console, m *modelCmd) error {
 		Models: m.Models, Model: u.Model, Artifact: u.Artifact, Version: u.Version, Parity: u.Parity, Baseline: u.Baseline, Getenv: c.getenv,
 	}.Run(ctx)
 	if err != nil {
-		return errors.New(message(err))
+		return err
 	}
 	fmt.Fprintf(c.out, "%s: version %s → %s, sha256 %.12s → %.12s, %s\n", u.Model, done.OldVersion, done.Version, done.OldSHA256, done.SHA256, done.Source)
 	fmt.Fprintf(c.out, "changed: %s\nnext: bin/millrace model diff %s shows what it changes\n", strings.Join(done.Files, ", "), u.Model)
@@ -53,7 +52,7 @@ func (d diffCmd) Run(ctx context.Context, c console, m *modelCmd) error {
 		Models: m.Models, Model: d.Model, Base: d.Base, URL: d.URL, Token: d.Token, File: d.File, Getenv: c.getenv,
 	}.Run(ctx)
 	if err != nil {
-		return errors.New(message(err))
+		return err
 	}
 	if d.JSON {
 		return printJSON(c, report)

@@ -50,7 +50,7 @@ func (n newCmd) Run(ctx context.Context, c console) error {
 		Name: n.Name, Kind: n.Kind, Models: n.Models, Artifact: n.Artifact, CSV: n.CSV, Labels: n.Labels,
 	})
 	if err != nil {
-		return errors.New(message(err))
+		return err
 	}
 	fmt.Fprintf(c.out, "made %s, which serves %s\n", shortPath(made.Dir), strings.Join(made.Serve, " and "))
 	for _, note := range made.Notes {

@@ -4,30 +4,21 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/millrace-ml/millrace/shared/manifest"
-	"github.com/millrace-ml/millrace/shared/pipeline"
 	"github.com/millrace-ml/millrace/shared/score"
 )
 
 const (
 	chunk    = 500 // rows of a request
 	askLimit = time.Minute
-	gitLimit = time.Minute
 )
-
-// errNew says that the base has no such model.
-var errNew = errors.New("the model is new")
 
 // local scores with a model folder.
 type local struct {
@@ -86,67 +77,6 @@ func (l *local) predict(ctx context.Context, rows []Row) ([]map[string]any, erro
 		}
 	}
 	return out, nil
-}
-
-// checkout opens the model as it was at a git revision, below the folder temp.
-func (d Diff) checkout(ctx context.Context, temp string) (*local, error) {
-	rev := d.Base
-	if rev == "" {
-		rev = "HEAD"
-	}
-	git, err := exec.LookPath("git")
-	if err != nil {
-		return nil, errors.New("git is not installed: compare with a running server, --url")
-	}
-	ctx, cancel := context.WithTimeout(ctx, gitLimit)
-	defer cancel()
-	run := func(args ...string) ([]byte, error) {
-		var out, said bytes.Buffer
-		cmd := exec.CommandContext(ctx, git, append([]string{"-C", d.Models}, args...)...)
-		cmd.Stdout, cmd.Stderr = &out, &said
-		if err := cmd.Run(); err != nil {
-			return nil, fmt.Errorf("git %s: %s", args[0], strings.TrimSpace(said.String()))
-		}
-		return out.Bytes(), nil
-	}
-	if _, err := run("rev-parse", "--git-dir"); err != nil {
-		return nil, fmt.Errorf("%s is in no git repository: compare with a running server, --url", d.Models)
-	}
-	if _, err := run("rev-parse", "--verify", "--quiet", "--end-of-options", rev+"^{commit}"); err != nil {
-		return nil, fmt.Errorf("--base %q: there is no such revision here (git fetch brings others; a shallow clone has few)", rev)
-	}
-	tree := rev + ":./" + d.Model
-	if _, err := run("rev-parse", "--verify", "--quiet", "--end-of-options", tree+"/"+manifest.File); err != nil {
-		return nil, errNew
-	}
-	archive, err := run("archive", "--format=tar", tree)
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(temp, d.Model)
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, err
-	}
-	if err := pipeline.Untar(bytes.NewReader(archive), dir); err != nil {
-		return nil, err
-	}
-	if err := d.artifactOf(ctx, dir); err != nil {
-		return nil, err
-	}
-	return openSide(dir, rev)
-}
-
-// artifactOf fetches the artifact of a folder from git that has only its URI.
-func (d Diff) artifactOf(ctx context.Context, dir string) error {
-	m, err := manifest.Load(os.DirFS(dir), manifest.File)
-	if err != nil || m.Artifact.URI == "" {
-		return err
-	}
-	data, _, err := Fetch(ctx, d.Getenv, m.Artifact.URI)
-	if err != nil {
-		return err
-	}
-	return write(filepath.Join(dir, artifactPath(m, "", m.Artifact.URI)), data)
 }
 
 // server asks a running function.

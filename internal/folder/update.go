@@ -232,7 +232,7 @@ func (u Update) read(ctx context.Context) (data []byte, uri string, err error) {
 
 var lastNumber = regexp.MustCompile(`^(.*?)([0-9]+)([^0-9]*)$`)
 
-// nextVersion counts the last number of a version up: 7 gives 8, v1.9 gives v1.10.
+// nextVersion counts the last number of a version up: 7 gives 8, v1-9 gives v1-10.
 func nextVersion(v string) (string, error) {
 	parts := lastNumber.FindStringSubmatch(v)
 	if parts == nil || len(parts[2]) > 18 {

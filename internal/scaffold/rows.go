@@ -107,7 +107,8 @@ func (r recorder) csv(instances []map[string]any) ([]byte, error) {
 		}
 		w.EndRow()
 	}
-	return b.Bytes(), w.Flush()
+	err = w.Flush() // before the bytes are taken
+	return b.Bytes(), err
 }
 
 // distribution is one entry of baseline.json, as python/millrace_export.py writes it.
@@ -193,12 +194,13 @@ func numberStats(values []float64) string {
 		return `"count": 0`
 	}
 	slices.Sort(values)
-	mean, spread := 0.0, 0.0
+	n, mean, spread := float64(len(values)), 0.0, 0.0
 	for _, v := range values {
-		mean += v / float64(len(values))
+		mean += v
 	}
+	mean /= n
 	for _, v := range values {
-		spread += (v - mean) * (v - mean) / float64(len(values))
+		spread += (v - mean) * (v - mean)
 	}
 	var edges []float64
 	for i := range bins + 1 { // quantiles by linear interpolation, as numpy
@@ -225,6 +227,6 @@ func numberStats(values []float64) string {
 	}
 	whole := func(c int) string { return strconv.Itoa(c) }
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	return fmt.Sprintf(`"count": %d, "mean": %s, "std": %s, "edges": %s, "counts": %s`, len(values), number(mean), number(math.Sqrt(spread)),
+	return fmt.Sprintf(`"count": %d, "mean": %s, "std": %s, "edges": %s, "counts": %s`, len(values), number(mean), number(math.Sqrt(spread/n)),
 		list(edges, number), list(counts, whole))
 }
