@@ -39,7 +39,7 @@ func ArtifactFile(a *manifest.Artifact) string {
 // Model copies a model folder to dest as a release carries it, fetches the artifact if it lies in Cloud Storage and is not
 // in the folder already, and proves the model: its digest and its parity rows. open is called only to fetch.
 func Model(ctx context.Context, folder, dest string, open func(context.Context) (*storage.Client, error)) error {
-	m, err := manifest.LoadDir(os.DirFS(filepath.Dir(folder)), filepath.Base(folder))
+	m, err := loadManifest(folder)
 	if err != nil {
 		return err
 	}
@@ -59,6 +59,16 @@ func Model(ctx context.Context, folder, dest string, open func(context.Context) 
 		return fmt.Errorf("model %s: %w", m.Name, err)
 	}
 	return nil
+}
+
+// loadManifest reads a model folder's manifest; its errors name the file as people know it.
+func loadManifest(folder string) (*manifest.Manifest, error) {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return nil, err
+	}
+	models := filepath.Dir(folder)
+	return manifest.LoadDir(os.DirFS(filepath.Dir(models)), path.Join(filepath.Base(models), filepath.Base(folder)))
 }
 
 // fetch brings the artifact of exactly this generation into name. The bytes are checked before anything is written.

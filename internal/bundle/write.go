@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"cloud.google.com/go/storage"
+
+	"github.com/millrace-ml/millrace/shared/fault"
+	"github.com/millrace-ml/millrace/shared/manifest"
 )
 
 // Options say which bundle Write makes, and where.
@@ -59,6 +62,11 @@ func Write(ctx context.Context, o Options) (digest string, err error) {
 		return "", err
 	}
 	if o.Model != "" {
+		if m, err := loadManifest(o.Model); err != nil {
+			return "", err
+		} else if !m.Serves(manifest.ServeRealtime) {
+			return "", fault.New(fault.Invalid, nil, "model %s does not serve realtime, only such models have a function", m.Name)
+		}
 		if err := Model(ctx, o.Model, filepath.Join(stage, ModelFolder), o.Storage); err != nil {
 			return "", err
 		}

@@ -92,7 +92,7 @@ func Compare(now []Unit, was []Record) []Change {
 		c := Change{Unit: u.Name, Action: Keep, Hash: u.Hash, Was: r.Hash}
 		switch {
 		case !known:
-			c.Action, c.Reasons = Deploy, []string{"not deployed yet"}
+			c.Action, c.Reasons = Deploy, []string{"new: there is no record of it"}
 		case u.Hash != r.Hash:
 			c.Action, c.Reasons = Deploy, difference(r.Parts, u.Parts)
 		}

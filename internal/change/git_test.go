@@ -111,7 +111,7 @@ func TestSinceARevision(t *testing.T) {
 		dir := clone(t, dir)
 		broken := commit(t, dir, edit{"models/bike/model.yaml": "name: [\n"})
 		commit(t, dir, edit{"models/bike/model.yaml": project()["models/bike/model.yaml"]})
-		want := map[string]string{"predict@bike deploy": "not deployed yet", "batch@bike deploy": "not deployed yet", "terraform deploy": "models/bike/model.yaml added"}
+		want := map[string]string{"predict@bike deploy": "new: there is no record of it", "batch@bike deploy": "new: there is no record of it", "terraform deploy": "models/bike/model.yaml added"}
 		if diff := cmp.Diff(want, since(t, dir, broken)); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}

@@ -152,7 +152,7 @@ func TestWithoutARecordEverythingIsDeployed(t *testing.T) {
 	}
 	want := map[string]string{}
 	for _, name := range []string{"batch@bike", "batch@flights", "batchtrigger", "onupload", "predict@bike", "step", "terraform"} {
-		want[name+" deploy"] = "not deployed yet"
+		want[name+" deploy"] = "new: there is no record of it"
 	}
 	if diff := cmp.Diff(want, touched(Compare(units, nil))); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"cloud.google.com/go/storage"
+
+	"github.com/millrace-ml/millrace/internal/bundle"
+	"github.com/millrace-ml/millrace/internal/change"
+	"github.com/millrace-ml/millrace/shared/cloud"
+	"github.com/millrace-ml/millrace/shared/entry"
+)
+
+// ciCmd holds what a build does, each step a command that a person can run too. What a program reads goes to standard
+// output, what a person reads to standard error.
+type ciCmd struct {
+	Repo string `help:"The checkout." default:"." type:"path"`
+
+	Changed changedCmd `cmd:"" help:"Say which units have to be deployed, and why."`
+	Bundle  bundleCmd  `cmd:"" help:"Write the source that a function is deployed from."`
+	Release releaseCmd `cmd:"" help:"Release a batch model: write its folder and graph, then move its pointer."`
+}
+
+// openStorage opens Cloud Storage, or the local cloud's when STORAGE_EMULATOR_HOST says so.
+func (c console) openStorage(ctx context.Context) (*storage.Client, error) {
+	var e cloud.Endpoints
+	if err := entry.Config(c.getenv, &e); err != nil {
+		return nil, err
+	}
+	return cloud.Storage(ctx, e)
+}
+
+// maxReasons are shown of a unit to people; --json has all.
+const maxReasons = 3
+
+type changedCmd struct {
+	Base     string `help:"Compare with this git revision: with the last commit that it and HEAD have in common." placeholder:"REV" xor:"with"`
+	Deployed string `help:"Compare with what was deployed: a folder of records, or gs://BUCKET, the artifacts bucket." placeholder:"DIR|gs://BUCKET" xor:"with"`
+	JSON     bool   `name:"json" help:"Print all units, changed or not, as JSON."`
+}
+
+// Run compares.
+func (ch changedCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
+	units, err := change.Units(ctx, ci.Repo)
+	if err != nil {
+		return err
+	}
+	was, err := ch.records(ctx, c, ci.Repo)
+	if err != nil {
+		return err
+	}
+	if change.Dirty(ctx, ci.Repo) {
+		fmt.Fprintln(c.err, "the checkout has changes that are not committed: they count")
+	}
+	changes := change.Compare(units, was)
+	if ch.JSON {
+		return printJSON(c, changes)
+	}
+	same := 0
+	for _, u := range changes {
+		if u.Action == change.Keep {
+			same++
+			continue
+		}
+		fmt.Fprintf(c.out, "%s\t%s\t%s\n", u.Unit, u.Action, reasons(u.Reasons))
+	}
+	fmt.Fprintf(c.err, "%d units, %d as they were\n", len(changes), same)
+	return nil
+}
+
+func reasons(all []string) string {
+	if more := len(all) - maxReasons; more > 0 {
+		return fmt.Sprintf("%s; and %d more", strings.Join(all[:maxReasons], "; "), more)
+	}
+	return strings.Join(all, "; ")
+}
+
+// records are what the units are compared with.
+func (ch changedCmd) records(ctx context.Context, c console, repo string) ([]change.Record, error) {
+	if ch.Base != "" {
+		was, commit, err := change.Base(ctx, repo, ch.Base)
+		if err == nil {
+			fmt.Fprintf(c.err, "compared with %.12s\n", commit)
+		}
+		return was, err
+	}
+	var was []change.Record
+	var err error
+	switch bucket, remote := strings.CutPrefix(ch.Deployed, "gs://"); {
+	case ch.Deployed == "":
+		fmt.Fprintln(c.err, "neither --deployed nor --base: everything counts as not deployed")
+		return nil, nil
+	case remote && strings.Contains(strings.TrimSuffix(bucket, "/"), "/"):
+		return nil, fmt.Errorf("--deployed %s: expected a bucket alone, the records lie below deployed/ in it", ch.Deployed)
+	case remote:
+		was, err = bucketRecords(ctx, c, strings.TrimSuffix(bucket, "/"))
+	default:
+		was, err = change.Folder(ch.Deployed).List(ctx)
+	}
+	if err == nil && len(was) == 0 {
+		fmt.Fprintf(c.err, "%s has no records: everything counts as not deployed\n", ch.Deployed)
+	}
+	return was, err
+}
+
+func bucketRecords(ctx context.Context, c console, bucket string) ([]change.Record, error) {
+	client, err := c.openStorage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	store, err := change.NewBucket(client, bucket)
+	if err != nil {
+		return nil, err
+	}
+	return store.List(ctx)
+}
+
+type bundleCmd struct {
+	Unit  string `arg:"" help:"onupload, batchtrigger or predict@MODEL."`
+	Out   string `help:"Folder to write to; must be empty, or not exist." required:"" type:"path"`
+	Check bool   `help:"Then build the bundle as the buildpack does, without a network, start it and ask it."`
+}
+
+// Run writes, and prints the bundle's digest.
+func (b bundleCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
+	o, err := bundleOf(b.Unit)
+	if err != nil {
+		return err
+	}
+	o.Repo, o.Dest, o.Storage = ci.Repo, b.Out, c.openStorage
+	if o.Model != "" {
+		o.Model = filepath.Join(ci.Repo, "models", o.Model)
+	}
+	digest, err := bundle.Write(ctx, o)
+	if err != nil {
+		return fmt.Errorf("bundle %s: %w", b.Unit, err)
+	}
+	if b.Check {
+		fmt.Fprintln(c.err, "building the bundle as the buildpack does: the first time takes minutes")
+		if err := bundle.Gate(ctx, b.Out, o.Function); err != nil {
+			return fmt.Errorf("bundle %s: %w", b.Unit, err)
+		}
+		fmt.Fprintln(c.err, "the bundle builds, starts, answers and stops")
+	}
+	fmt.Fprintf(c.out, "%s\t%s\t%s\n", b.Unit, digest, b.Out)
+	return nil
+}
+
+// bundleOf gives a unit's function, and in Model the name of its model.
+func bundleOf(unit string) (bundle.Options, error) {
+	model, predict := strings.CutPrefix(unit, change.PredictPrefix)
+	switch {
+	case unit == change.OnUpload:
+		return bundle.Options{Function: bundle.OnUpload}, nil
+	case unit == change.BatchTrigger:
+		return bundle.Options{Function: bundle.BatchTrigger}, nil
+	case predict && model != "" && model == filepath.Base(model) && !strings.HasPrefix(model, "."):
+		return bundle.Options{Function: bundle.Predict, Model: model}, nil
+	case strings.HasPrefix(unit, change.BatchPrefix):
+		return bundle.Options{}, fmt.Errorf("%s has no bundle: millrace ci release %s releases it", unit, strings.TrimPrefix(unit, change.BatchPrefix))
+	}
+	return bundle.Options{}, fmt.Errorf("%q has no bundle, expected onupload, batchtrigger or predict@MODEL", unit)
+}
