@@ -32,13 +32,15 @@ func BenchmarkKernel(b *testing.B) {
 	for _, shape := range []struct {
 		name                 string
 		trees, depth, leaves int
-	}{{"100 of depth 6", 100, 6, 0}, {"500 of depth 6", 500, 6, 0}, {"500 of depth 8", 500, 8, 0}, {"500 of 31 leaves", 500, 0, 31}} {
+		double               bool
+	}{{"100 of depth 6", 100, 6, 0, false}, {"500 of depth 6", 500, 6, 0, false}, {"500 of depth 8", 500, 8, 0, false},
+		{"500 of 31 leaves", 500, 0, 31, false}, {"500 of depth 6 in float64", 500, 6, 0, true}, {"500 of 31 leaves in float64", 500, 0, 31, true}} {
 		r := rand.New(rand.NewPCG(1, 2))
 		trees := make([]Tree, shape.trees)
 		for i := range trees {
 			trees[i] = benchTree(r, features, shape.depth, shape.leaves)
 		}
-		m := build(b, Config{Info: Info{Features: features}, Base: []float64{0}}, trees)
+		m := build(b, Config{Info: Info{Features: features, Float64: shape.double}, Flush: shape.double, Base: []float64{0}}, trees)
 		x := make([]float64, rows*features)
 		for i := range x {
 			x[i] = r.NormFloat64()
