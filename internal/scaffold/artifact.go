@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/millrace-ml/millrace/shared/feature"
 	"github.com/millrace-ml/millrace/shared/forest"
+	"github.com/millrace-ml/millrace/shared/forest/lightgbm"
 	"github.com/millrace-ml/millrace/shared/forest/xgboost"
 	"github.com/millrace-ml/millrace/shared/manifest"
 	"github.com/millrace-ml/millrace/shared/score"
@@ -56,7 +58,7 @@ func fromArtifact(ctx context.Context, o Options, r *Result) (tree, error) {
 	}
 	ext := strings.ToLower(filepath.Ext(o.Artifact))
 	if !extension.MatchString(ext) {
-		ext = ".ubj"
+		ext = ".bin"
 	}
 	sum := sha256.Sum256(data)
 	m := &manifest.Manifest{
@@ -104,14 +106,26 @@ func readModel(name string) ([]byte, *forest.Model, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if !xgboost.Sniff(data) {
-		return nil, nil, fmt.Errorf("%s is no model file that is read: expected XGBoost's JSON or UBJSON (save_model)", name)
+	for _, r := range readers {
+		if !r.sniff(data) {
+			continue
+		}
+		model, err := r.read(data)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		}
+		return data, model, nil
 	}
-	model, err := xgboost.Read(data)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return data, model, nil
+	return nil, nil, fmt.Errorf("%s is no model file that is read: expected what save_model of XGBoost (JSON, UBJSON) or LightGBM (text) writes", name)
+}
+
+// readers of the formats that score opens.
+var readers = []struct {
+	sniff func([]byte) bool
+	read  func([]byte) (*forest.Model, error)
+}{
+	{xgboost.Sniff, xgboost.Read},
+	{lightgbm.Sniff, lightgbm.Read},
 }
 
 // inputsOf makes an input of each feature, with the type that the training library wrote down, and names those whose
@@ -123,19 +137,17 @@ func inputsOf(info forest.Info) (inputs []manifest.Input, codes []string) {
 			in.Name = info.FeatureNames[i]
 		}
 		kind := ""
-		if info.FeatureTypes != nil {
+		if info.FeatureTypes != nil { // XGBoost's words
 			kind = info.FeatureTypes[i]
 		}
-		switch kind {
-		case "int":
+		switch {
+		case kind == "int":
 			in.Type = manifest.Integer
-		case "i":
+		case kind == "i":
 			in.Type = manifest.Boolean
-		case "c":
-			if info.Categories != nil && info.Categories[i] != nil {
-				in.Type, in.Values = manifest.Categorical, values(info.Categories[i])
-				break
-			}
+		case info.Categorical[i] && info.Categories != nil && info.Categories[i] != nil:
+			in.Type, in.Values = manifest.Categorical, values(info.Categories[i])
+		case info.Categorical[i]:
 			least := 0.0
 			in.Type, in.Min, in.Description = manifest.Integer, &least, "code of the category: its place in training, from 0"
 			codes = append(codes, in.Name)
@@ -161,6 +173,12 @@ func values(names []string) []manifest.Value {
 	return texts
 }
 
+// The objectives that give the probability of the second class, and one probability for each class.
+var (
+	twoClasses  = []string{"binary:logistic", "binary"}
+	manyClasses = []string{"multi:softprob", "multiclass", "multiclassova"}
+)
+
 // outputsOf names what the model gives, by its objective, as python/millrace_export.py does.
 func outputsOf(info forest.Info, labels []string) ([]manifest.Output, error) {
 	index := info.Outputs == 1 && info.Margins > 1
@@ -168,9 +186,9 @@ func outputsOf(info forest.Info, labels []string) ([]manifest.Output, error) {
 	switch {
 	case index:
 		classes = info.Margins
-	case info.Objective == "multi:softprob":
+	case slices.Contains(manyClasses, info.Objective):
 		classes = info.Outputs
-	case info.Outputs == 1 && (info.Objective == "binary:logistic" || info.Objective == "binary:hinge"):
+	case info.Outputs == 1 && (slices.Contains(twoClasses, info.Objective) || info.Objective == "binary:hinge"):
 		classes = 2
 	}
 	if labels != nil && len(labels) != classes {
@@ -182,9 +200,9 @@ func outputsOf(info forest.Info, labels []string) ([]manifest.Output, error) {
 	var out []manifest.Output
 	switch {
 	case index && labels != nil: // the number of the class is worth nothing beside its name
-	case info.Objective == "binary:logistic":
+	case slices.Contains(twoClasses, info.Objective):
 		out = append(out, manifest.Output{Name: "probability"})
-	case info.Objective == "multi:softprob":
+	case slices.Contains(manyClasses, info.Objective):
 		for i := range info.Outputs {
 			name := strconv.Itoa(i)
 			if labels != nil {

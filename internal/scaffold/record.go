@@ -63,7 +63,7 @@ func recordRows(ctx context.Context, o Options, r recorder, files tree, v *artif
 		v.Parity, v.Rows = "made up", len(instances)
 		result.Notes = append(result.Notes, "parity.jsonl and sample.csv are made-up rows with Millrace's own predictions: they notice changes, they do not prove that the training library agrees",
 			"there is no baseline.json: it needs training data (--csv FILE, or python/millrace_export.py)")
-		return r.write(instances, files)
+		return r.write(instances, nil, files)
 	}
 	all, err := r.read(ctx, o.CSV)
 	if err != nil {
@@ -99,12 +99,16 @@ func recordRows(ctx context.Context, o Options, r recorder, files tree, v *artif
 		return err
 	}
 	var parity []map[string]any
+	var given []float64
 	for _, i := range picked {
 		parity = append(parity, found[all.numbers[i]])
+		if k := r.engine.Info().Outputs; all.given != nil {
+			given = append(given, all.given[i*k:(i+1)*k]...)
+		}
 	}
 	v.Rows, v.BaselineRows = len(parity), n
 	files[baselineFile] = baseline(r.manifest, all.matrix, predictions, n)
-	if err := r.write(parity, files); err != nil {
+	if err := r.write(parity, given, files); err != nil {
 		return err
 	}
 	var sample []map[string]any
@@ -121,12 +125,16 @@ func (r recorder) predict(matrix []float64, n int) []float64 {
 	return out
 }
 
-// agree holds the engine to the CSV's own predictions, as score does: equal in float32.
+// agree holds the engine to the CSV's own predictions, about as exactly as score will; score has the last word.
 func (r recorder) agree(all *rows, predictions []float64) error {
 	width := r.engine.Info().Outputs
 	first, differ := -1, 0
 	for i := range predictions {
-		if math.Float32bits(float32(predictions[i])) != math.Float32bits(float32(all.given[i])) {
+		equal := float32(predictions[i]) == float32(all.given[i])
+		if r.engine.Info().Float64 {
+			equal = math.Abs(predictions[i]-all.given[i]) <= 1e-15*math.Abs(all.given[i])
+		}
+		if !equal {
 			if differ++; first < 0 {
 				first = i
 			}
@@ -136,7 +144,7 @@ func (r recorder) agree(all *rows, predictions []float64) error {
 		return nil
 	}
 	return fmt.Errorf("row %d: %s is %v, the model gives %v (%d of %d numbers differ): the CSV is of another model, or its numbers are rounded; "+
-		"write them with 9 digits, or rename the column to go without", all.numbers[first/width], predictionColumns(width)[first%width],
+		"write them with 17 digits, or rename the column to go without", all.numbers[first/width], predictionColumns(width)[first%width],
 		all.given[first], predictions[first], differ, len(predictions))
 }
 
@@ -154,9 +162,8 @@ func (r recorder) instances(ctx context.Context, name string, wanted map[int64]b
 	return found, err
 }
 
-// write makes parity.jsonl and sample.csv of instances, with the engine's predictions. Those are the trainer's too where
-// agree has passed.
-func (r recorder) write(instances []map[string]any, files tree) (err error) {
+// write makes parity.jsonl and sample.csv of instances, with the given predictions, or else the engine's.
+func (r recorder) write(instances []map[string]any, given []float64, files tree) (err error) {
 	buffer := r.contract.NewRows()
 	buffer.Grow(len(instances))
 	for i, instance := range instances {
@@ -166,7 +173,10 @@ func (r recorder) write(instances []map[string]any, files tree) (err error) {
 	if p := buffer.Problems(); len(p) > 0 {
 		return fmt.Errorf("parity row %d: %s %v", p[0].Row+1, p[0].Name, p[0])
 	}
-	predictions := r.predict(r.contract.Matrix(buffer, nil), len(instances))
+	predictions := given
+	if predictions == nil {
+		predictions = r.predict(r.contract.Matrix(buffer, nil), len(instances))
+	}
 	width := r.engine.Info().Outputs
 	var b []byte
 	for i, instance := range instances {

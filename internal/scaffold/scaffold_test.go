@@ -140,15 +140,17 @@ func TestOutputsFollowTheObjective(t *testing.T) {
 		labels []string
 		want   string
 	}{
-		"a number":                 {forest.Info{Objective: "reg:squarederror", Outputs: 1, Margins: 1}, nil, "prediction"},
-		"a probability":            {forest.Info{Objective: "binary:logistic", Outputs: 1, Margins: 1}, nil, "probability"},
-		"a probability and names":  {forest.Info{Objective: "binary:logistic", Outputs: 1, Margins: 1}, []string{"no", "yes"}, "probability class"},
-		"a class's number":         {forest.Info{Objective: "multi:softmax", Outputs: 1, Margins: 3}, nil, "prediction"},
-		"a class's name":           {forest.Info{Objective: "multi:softmax", Outputs: 1, Margins: 3}, []string{"a", "b", "c"}, "class"},
-		"probabilities":            {forest.Info{Objective: "multi:softprob", Outputs: 2, Margins: 2}, nil, "probability_0 probability_1"},
-		"probabilities with names": {forest.Info{Objective: "multi:softprob", Outputs: 2, Margins: 2}, []string{"a", "b"}, "probability_a probability_b class"},
-		"several numbers":          {forest.Info{Objective: "reg:squarederror", Outputs: 2, Margins: 2}, nil, "output_0 output_1"},
-		"names without classes":    {forest.Info{Objective: "count:poisson", Outputs: 1, Margins: 1}, []string{"a", "b"}, "error: --labels: the objective count:poisson has no classes"},
+		"a number":                  {forest.Info{Objective: "reg:squarederror", Outputs: 1, Margins: 1}, nil, "prediction"},
+		"a probability":             {forest.Info{Objective: "binary:logistic", Outputs: 1, Margins: 1}, nil, "probability"},
+		"a probability and names":   {forest.Info{Objective: "binary:logistic", Outputs: 1, Margins: 1}, []string{"no", "yes"}, "probability class"},
+		"a class's number":          {forest.Info{Objective: "multi:softmax", Outputs: 1, Margins: 3}, nil, "prediction"},
+		"a class's name":            {forest.Info{Objective: "multi:softmax", Outputs: 1, Margins: 3}, []string{"a", "b", "c"}, "class"},
+		"probabilities":             {forest.Info{Objective: "multi:softprob", Outputs: 2, Margins: 2}, nil, "probability_0 probability_1"},
+		"probabilities with names":  {forest.Info{Objective: "multi:softprob", Outputs: 2, Margins: 2}, []string{"a", "b"}, "probability_a probability_b class"},
+		"several numbers":           {forest.Info{Objective: "reg:squarederror", Outputs: 2, Margins: 2}, nil, "output_0 output_1"},
+		"a probability of LightGBM": {forest.Info{Objective: "binary", Outputs: 1, Margins: 1}, nil, "probability"},
+		"classes of LightGBM":       {forest.Info{Objective: "multiclass", Outputs: 2, Margins: 2}, []string{"a", "b"}, "probability_a probability_b class"},
+		"names without classes":     {forest.Info{Objective: "count:poisson", Outputs: 1, Margins: 1}, []string{"a", "b"}, "error: --labels: the objective count:poisson has no classes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
