@@ -49,6 +49,7 @@ type Node struct {
 	Categorical bool     // split by Set, not by Threshold
 	SetLeft     bool     // Set goes left, all else and missing values right; fractions truncate towards 0
 	Threshold   float64  // less goes left
+	AllLeft     bool     // instead of Threshold: all that is not missing goes left, +Inf too; float64 with Config.Flush only
 	Set         []uint32 // ascending codes that go right; all other values go left
 	Value       float64  // of a scalar leaf
 	Vector      int32    // of a vector leaf: its row in Tree.Vectors

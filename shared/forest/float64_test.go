@@ -25,9 +25,11 @@ func slow64(c Config, trees []Tree, row []float64) []float64 {
 			case n.Categorical:
 				left = v > -1 && v < 1<<31 && slices.Contains(n.Set, uint32(math.Trunc(v)))
 			case n.Missing == MissingNone && v != v:
-				left = 0 < n.Threshold
+				left = 0 < n.Threshold || n.AllLeft
 			case v != v, n.Missing == MissingZero && v == 0:
 				left = n.DefaultLeft
+			case n.AllLeft:
+				left = true
 			default:
 				left = v < n.Threshold
 			}
@@ -77,6 +79,7 @@ func (s sample) trees64(c Config) []Tree {
 				continue
 			}
 			n.Threshold = math.Nextafter(n.Threshold, math.Inf(1))
+			n.AllLeft = s.IntN(8) == 0
 			if n.Left < 0 && linear && s.IntN(2) == 0 {
 				n.Linear = &Linear{Const: s.NormFloat64()}
 				for range s.IntN(4) {
@@ -178,6 +181,7 @@ func TestBuilderInFloat64Refuses(t *testing.T) {
 		{"a NaN leaf", "leaf value is NaN", Tree{Nodes: []Node{leaf(nan)}}},
 		{"a threshold that no value is above", "threshold is +Inf", Tree{Nodes: []Node{{Left: 1, Right: 2, Threshold: math.Inf(1)}, leaf(0), leaf(0)}}},
 		{"a code that int32 cannot hold", "category 2147483648", Tree{Nodes: []Node{{Left: 1, Right: 2, Categorical: true, SetLeft: true, Set: []uint32{1 << 31}}, leaf(0), leaf(0)}}},
+		{"a split that asks for missing values, without flush", "asks only for missing values", Tree{Nodes: []Node{{Left: 1, Right: 2, AllLeft: true}, leaf(0), leaf(0)}}},
 		{"sets of both sides", "feature 0: sets of both sides", Tree{Nodes: []Node{{Left: 1, Right: 2, Categorical: true, SetLeft: true}, leaf(0), {Left: 3, Right: 4, Categorical: true}, leaf(1), leaf(2)}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -26,6 +26,7 @@ const pad = 0
 type slot[T float] struct {
 	feature uint32
 	zero    bool // zeros are missing too
+	known   bool // holds 0 for all that is not missing, for splits that ask for nothing else
 	missing T
 }
 
@@ -193,6 +194,9 @@ func (k *kernel[T]) fillFlushed(x []float64, row []T) {
 	for i, s := range k.slots {
 		v := x[s.feature]
 		if math.Abs(v) > Tiny {
+			if s.known {
+				v = 0
+			}
 			row[i] = T(v)
 			continue
 		}

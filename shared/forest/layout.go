@@ -168,10 +168,17 @@ func (b *layout[T]) split(t *Tree, n *Node, v visit) error {
 			return err
 		}
 	} else {
-		if !finite[T](n.Threshold) {
+		thr := T(n.Threshold)
+		if n.AllLeft {
+			if !b.c.Flush {
+				return fmt.Errorf("a split that asks only for missing values")
+			}
+			thr = 1 // its slot holds 0, or an infinity
+		}
+		if !finite[T](float64(thr)) {
 			return fmt.Errorf("threshold is %v", n.Threshold)
 		}
-		flat.thr, flat.slot = T(n.Threshold), b.slot(n)
+		flat.thr, flat.slot = thr, b.slot(n)
 	}
 	b.k.nodes[v.at] = flat
 	return nil
@@ -206,7 +213,7 @@ func (b *layout[T]) addSet(n *Node, at uint32) error {
 
 // slot is the number of the prepared value that a numeric split reads.
 func (b *layout[T]) slot(n *Node) uint32 {
-	s := slot[T]{feature: uint32(n.Feature), missing: T(math.Inf(1)), zero: n.Missing == MissingZero}
+	s := slot[T]{feature: uint32(n.Feature), missing: T(math.Inf(1)), zero: n.Missing == MissingZero, known: n.AllLeft}
 	switch {
 	case n.Missing == MissingNone:
 		s.missing = 0

@@ -133,6 +133,8 @@ def main(root):
     add("linear_binary", "binary", effect > 1.5, 4, frame, {"linear_tree": True, "linear_lambda": 0.1})
     add("zero_as_missing", "regression", effect, 6, frame, {"zero_as_missing": True})
     add("no_missing", "regression", effect, 6, more={"use_missing": False})
+    gaps = numbers.assign(rare=numbers["rare"].where(numbers["rare"] != 0))
+    add("asks_missing", "regression", np.where(gaps["age"].isna(), 5, 0) + np.where(gaps["rare"].isna(), -3, 0) + effect / 9, 4, gaps)  # thresholds of inf
     add("onehot", "binary", effect > 1.5, 4, frame[["colour", "shop"]], {"max_cat_to_onehot": 20})
     wide = pd.DataFrame({"code": rng.integers(0, 150, 1500), "size": frame["size"]})
     add("codes", "regression", (wide["code"] * 7 % 11) + wide["size"], 5, wide, {"max_cat_threshold": 64}, categorical=["code"])

@@ -153,9 +153,12 @@ func badEntries(key string, i int, block string) []badEntry {
 	node := fmt.Sprintf("node %d: ", i)
 	switch key {
 	case "threshold", "leaf_value", "leaf_const", "leaf_coeff":
-		bad = append(bad, badEntry{"inf", key}, badEntry{"1e999", key}, badEntry{"0x10", key})
+		bad = append(bad, badEntry{"1e999", key}, badEntry{"0x10", key}, badEntry{"infinity", key})
+		if key != "threshold" {
+			bad = append(bad, badEntry{"inf", key})
+		}
 		if key == "threshold" && values(block, "decision_type")[i] == "9" {
-			bad = append(bad, badEntry{"-1", node + "threshold is -1"}, badEntry{"0.5", node + "threshold is 0.5"}, badEntry{"99", node + "threshold is 99"})
+			bad = append(bad, badEntry{"-1", node + "threshold is -1"}, badEntry{"0.5", node + "threshold is 0.5"}, badEntry{"99", node + "threshold is 99"}, badEntry{"inf", node + "threshold is +Inf"})
 		}
 		return bad
 	case "split_feature":

@@ -152,7 +152,7 @@ func TestAllDecisionTypes(t *testing.T) {
 				fields := strings.Fields(strings.TrimPrefix(line, "threshold="))
 				for i := range fields {
 					if r.IntN(2) == 0 {
-						fields[i] = []string{"0", "-0", "1.0000000180025095e-35", "-1.0000000180025095e-35", "1e300"}[r.IntN(5)]
+						fields[i] = []string{"0", "-0", "1.0000000180025095e-35", "-1.0000000180025095e-35", "1e300", "inf", "-inf"}[r.IntN(7)]
 					}
 				}
 				line = "threshold=" + strings.Join(fields, " ") + "\n"

@@ -3,6 +3,7 @@ package lightgbm
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 )
@@ -97,6 +98,10 @@ type number interface{ int32 | uint32 | float64 }
 
 // list reads exactly n numbers into dst, whose memory it uses again.
 func list[N number](f *fields, key string, n int, dst []N) ([]N, error) {
+	return listOf(f, key, n, dst, parse[N], kind[N]())
+}
+
+func listOf[N number](f *fields, key string, n int, dst []N, parse func([]byte) (N, bool), kind string) ([]N, error) {
 	text := f.get(key)
 	if text == nil {
 		return nil, fmt.Errorf("%s is missing", key)
@@ -106,9 +111,9 @@ func list[N number](f *fields, key string, n int, dst []N) ([]N, error) {
 		if len(dst) == n {
 			return nil, fmt.Errorf("%s has more than %d entries", key, n)
 		}
-		v, ok := parse[N](field)
+		v, ok := parse(field)
 		if !ok {
-			return nil, fmt.Errorf("%s[%d] is %s, expected %s", key, len(dst), clip(field), kind[N]())
+			return nil, fmt.Errorf("%s[%d] is %s, expected %s", key, len(dst), clip(field), kind)
 		}
 		dst = append(dst, v)
 	}
@@ -135,6 +140,17 @@ func parse[N number](text []byte) (N, bool) {
 	}
 	v, err := strconv.ParseFloat(string(text), 64)
 	return N(v), err == nil
+}
+
+// parseThreshold knows infinities too: LightGBM writes "at most inf" where a split asks only whether a value is missing.
+func parseThreshold(text []byte) (float64, bool) {
+	switch string(text) {
+	case "inf":
+		return math.Inf(1), true
+	case "-inf":
+		return math.Inf(-1), true
+	}
+	return parse[float64](text)
 }
 
 func kind[N number]() string {

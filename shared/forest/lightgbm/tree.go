@@ -92,7 +92,7 @@ func (r *treeReader) lists() error {
 		}
 	}
 	if splits > 0 {
-		if r.threshold, err = list(&r.fields, "threshold", splits, r.threshold); err != nil {
+		if r.threshold, err = listOf(&r.fields, "threshold", splits, r.threshold, parseThreshold, "a number"); err != nil {
 			return err
 		}
 	}
@@ -147,6 +147,7 @@ func (r *treeReader) split(n int, node *forest.Node) error {
 	node.Missing = [3]forest.Missing{forest.MissingNone, forest.MissingZero, forest.MissingNaN}[d>>2]
 	// The file means "at most the threshold", which is "less than the next number".
 	node.Threshold = math.Nextafter(r.threshold[n], math.Inf(1))
+	node.AllLeft = math.IsInf(r.threshold[n], 1)
 	return nil
 }
 
