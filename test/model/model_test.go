@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/millrace-ml/millrace/internal/modeltest"
 	"github.com/millrace-ml/millrace/shared/manifest"
@@ -42,9 +44,47 @@ func TestModels(t *testing.T) {
 	if err != nil || len(found) == 0 {
 		t.Fatalf("there is no model %s in models (%v)", pattern, err)
 	}
-	s := modeltest.Start(t, models, binary)
+	here := t.TempDir()
+	var names []string
 	for _, f := range found {
-		name := filepath.Base(filepath.Dir(f))
+		if name := filepath.Base(filepath.Dir(f)); snapshot(t, name, here) {
+			names = append(names, name)
+		}
+	}
+	s := modeltest.Start(t, here, binary)
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) { s.Test(t, name) })
 	}
+}
+
+// snapshot copies a model: other tests make models here and take them away again. It tells whether the copy is whole.
+func snapshot(t *testing.T, name, to string) bool {
+	t.Helper()
+	from, to := filepath.Join(models, name), filepath.Join(to, name)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := os.CopyFS(to, os.DirFS(from))
+		if err == nil && slices.Equal(files(from), files(to)) {
+			return true
+		}
+		if err := os.RemoveAll(to); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(from); err != nil {
+			return false // taken away
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s changes all the time: %v", name, err)
+		}
+	}
+}
+
+// files are the names below a folder.
+func files(dir string) (names []string) {
+	_ = filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			names = append(names, path[len(dir):])
+		}
+		return nil // what goes away meanwhile is no part
+	})
+	return names
 }
