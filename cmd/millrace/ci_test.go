@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -120,6 +121,19 @@ func TestCIBundle(t *testing.T) {
 	}
 }
 
+func TestCIImage(t *testing.T) {
+	t.Parallel()
+	base := "example.invalid/static@sha256:" + strings.Repeat("0", 64)
+	code, out, errs := millrace(t, "", nil, "ci", "--repo", "../..", "image", "--to", "example.invalid/step", "--base", base, "--dry-run")
+	if code != 0 || !strings.Contains(out, "KO_DEFAULTBASEIMAGE="+base) || !strings.Contains(out, " build ./cmd/step ") || !strings.Contains(out, "--tags=unit-") {
+		t.Errorf("dry run: exit %d, %q, %q", code, out, errs)
+	}
+	code, _, errs = millrace(t, "", nil, "ci", "--repo", "../..", "image", "--to", "example.invalid/step", "--base", "example.invalid/static")
+	if code != 1 || !strings.Contains(errs, "is not named by digest") {
+		t.Errorf("a base by tag: exit %d, %q", code, errs)
+	}
+}
+
 // artifacts is a Cloud Storage with the bucket "artifacts": its settings and a client.
 func artifacts(t *testing.T) (map[string]string, *gcs.Client) {
 	t.Helper()
@@ -155,7 +169,7 @@ func objects(ctx context.Context, t *testing.T, client *gcs.Client) (names []str
 	t.Helper()
 	for it := client.Bucket("artifacts").Objects(ctx, nil); ; {
 		attrs, err := it.Next()
-		if err == iterator.Done {
+		if errors.Is(err, iterator.Done) {
 			return names
 		}
 		if err != nil {

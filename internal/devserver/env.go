@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -81,13 +80,4 @@ func ReadEnv(data string) (map[string]string, error) {
 		}
 	}
 	return env, in.Err()
-}
-
-// port is the number of an address.
-func port(addr string) int {
-	n, err := strconv.Atoi(addr[strings.LastIndexByte(addr, ':')+1:])
-	if err != nil {
-		panic("devserver: address without a port: " + addr) // addresses come from our own listeners
-	}
-	return n
 }

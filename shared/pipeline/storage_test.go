@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -114,7 +115,7 @@ func objects(t *testing.T, c *gcs.Client, prefix string) []string {
 	it := c.Bucket(artifacts).Objects(t.Context(), &gcs.Query{Prefix: prefix})
 	for {
 		o, err := it.Next()
-		if err == iterator.Done {
+		if errors.Is(err, iterator.Done) {
 			return names
 		}
 		if err != nil {

@@ -311,7 +311,7 @@ func (s *scanner) skip(depth int) {
 		s.fail("nested deeper than %d levels", maxDepth)
 		return
 	}
-	closing := byte(kind + 2) // '{'+2 = '}', '['+2 = ']'
+	closing := kind + 2 // '{'+2 = '}', '['+2 = ']'
 	for ok := s.begin(kind, closing); ok && s.err == nil; ok = s.more(closing) {
 		if kind == '{' {
 			s.key()

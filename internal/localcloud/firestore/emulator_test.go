@@ -53,7 +53,7 @@ func startEmulator(t *testing.T) (addr string) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	cmd := exec.Command(script, "start", "--host=127.0.0.1", "--port="+port, "--database-mode=firestore-native") //nolint:noctx // ended by its group, below
+	cmd := exec.Command(script, "start", "--host=127.0.0.1", "--port="+port, "--database-mode=firestore-native") // ended by its group, below
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &out, 5*time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -68,7 +68,7 @@ func startEmulator(t *testing.T) (addr string) {
 		}
 	})
 	waitFor(t, time.Minute, "the emulator to listen on "+addr, func() bool {
-		resp, err := http.Get("http://" + addr) //nolint:noctx // bounded by the loop's deadline and loopback
+		resp, err := http.Get("http://" + addr) // bounded by the loop's deadline and loopback
 		if err != nil {
 			return false
 		}
@@ -84,7 +84,7 @@ func freePort(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // a listener without connections
+	defer l.Close() // a listener without connections
 	return l.Addr().String()
 }
 

@@ -44,7 +44,7 @@ func TestStoredIndexes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // of a test's own file
+	defer db.Close() // of a test's own file
 	life := func(indexes string, use func(s *Server), wantIndexes, wantEntries int) {
 		t.Helper()
 		s, err := Open(db, Options{Indexes: []byte(indexes)})

@@ -44,8 +44,8 @@ func want(t *testing.T, what string, got func() string, state string) {
 }
 
 var (
-	over = errors.New("over")
-	runs = collName{"db", "runs"}
+	errDone = errors.New("over")
+	runs    = collName{"db", "runs"}
 )
 
 // lockCases get three owners, a the oldest.
@@ -54,10 +54,10 @@ var lockCases = map[string]func(t *testing.T, l *locks, a, b, c *owner){
 		ra, rb, rc := ask(t, l, a, doc("x", exclusive)), ask(t, l, b, doc("x", shared)), ask(t, l, c, doc("x", exclusive))
 		want(t, "first", ra, "granted")
 		want(t, "second", rb, "waiting")
-		l.release(a, over)
+		l.release(a, errDone)
 		want(t, "second", rb, "granted")
 		want(t, "third", rc, "waiting")
-		l.release(b, over)
+		l.release(b, errDone)
 		want(t, "third", rc, "granted")
 	},
 	"plain commits do not wait for each other": func(t *testing.T, l *locks, a, b, c *owner) {
@@ -69,7 +69,7 @@ var lockCases = map[string]func(t *testing.T, l *locks, a, b, c *owner){
 		ask(t, l, a, doc("x", shared))
 		rb, rc := ask(t, l, b, doc("x", exclusive)), ask(t, l, c, doc("x", shared))
 		want(t, "late commit", rc, "waiting")
-		l.release(a, over)
+		l.release(a, errDone)
 		want(t, "transaction", rb, "granted")
 		want(t, "late commit", rc, "waiting")
 	},
@@ -82,7 +82,7 @@ var lockCases = map[string]func(t *testing.T, l *locks, a, b, c *owner){
 		ask(t, l, a, doc("x", shared))
 		rb := ask(t, l, b, collItems(runs))
 		want(t, "query", rb, "waiting")
-		l.release(a, over)
+		l.release(a, errDone)
 		want(t, "query", rb, "granted")
 	},
 	"a group query keeps writers at any depth out": func(t *testing.T, l *locks, a, b, c *owner) {
@@ -131,12 +131,12 @@ var lockCases = map[string]func(t *testing.T, l *locks, a, b, c *owner){
 		want(t, "plain", rp, "waiting")
 		want(t, "transaction", ask(t, l, a, doc("y", exclusive)), "granted")
 		want(t, "plain", rp, "waiting")
-		l.release(a, over)
+		l.release(a, errDone)
 		want(t, "plain", rp, "granted")
 	},
 	"who was aborted locks nothing more": func(t *testing.T, l *locks, a, b, _ *owner) {
 		ask(t, l, a, doc("x", exclusive))
-		l.release(a, errOver)
+		l.release(a, errDone)
 		want(t, "again", ask(t, l, a, doc("x", exclusive)), "InvalidArgument")
 		want(t, "another", ask(t, l, b, doc("x", exclusive)), "granted")
 	},
@@ -145,7 +145,7 @@ var lockCases = map[string]func(t *testing.T, l *locks, a, b, c *owner){
 		rb, rc := ask(t, l, b, doc("x", exclusive)), ask(t, l, c, doc("x", exclusive))
 		time.Sleep(lockWait) // the bubble's clock
 		want(t, "second", rb, "Aborted")
-		l.release(a, over)
+		l.release(a, errDone)
 		want(t, "third", rc, "Aborted")
 	},
 	"stopping ends all waits": func(t *testing.T, l *locks, a, b, c *owner) {
@@ -191,7 +191,7 @@ func TestLockGivenUp(t *testing.T) {
 		}
 		want(t, "behind it", ask(t, l, c, doc("x", shared)), "granted")
 		for _, o := range []*owner{a, b, c} {
-			l.release(o, errOver)
+			l.release(o, errDone)
 		}
 		if len(l.entries) != 0 {
 			t.Errorf("entries left: %v", l.entries)

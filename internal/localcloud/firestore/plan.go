@@ -94,11 +94,11 @@ func (p plan) ranges(q *query) []keyRange {
 		}
 		prefixes = next
 	}
-	low, last, desc := []byte(nil), []byte(nil), false
+	var low, last []byte
 	if len(p.equal) < len(p.index.Fields) {
 		f := p.index.Fields[len(p.equal)]
 		low, last = q.limits(f.Path)
-		if desc = f.Desc; desc {
+		if f.Desc {
 			low, last = inverted(last), inverted(low)
 		}
 	}

@@ -87,7 +87,7 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // read from here on
+	defer db.Close() // read from here on
 	c := dial(t, serveDB(t, db, firestore.Options{Indexes: []byte(firestoretest.Indexes)}))
 	all, err := c.Collection("runs").Where("model", "==", "m").OrderBy("created", client.Desc).Documents(t.Context()).GetAll()
 	if err != nil {
@@ -109,14 +109,14 @@ func TestKill(t *testing.T) {
 // was acknowledged.
 func writeUntilKilled(t *testing.T, file string, round int) map[string]time.Time {
 	t.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // itself; killed below
+	cmd := exec.Command(os.Args[0]) // itself; killed below
 	cmd.Env = append(os.Environ(), serveVariable+"="+file)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stdin.Close() //nolint:errcheck // ends the child if the test ends early
+	defer stdin.Close() // ends the child if the test ends early
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestTransactionOfAnEarlierLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // of a test's own file
+	defer db.Close() // of a test's own file
 	const database = "projects/local/databases/(default)"
 	var ids [][]byte
 	for range 2 {

@@ -21,7 +21,7 @@ func walk(b *bolt.Bucket, r keyRange, reverse bool) iter.Seq2[[]byte, []byte] {
 		next := cur.Next
 		if reverse {
 			next = cur.Prev
-			if k, v = cur.Seek(r.high); k == nil || r.high == nil {
+			if end, _ := cur.Seek(r.high); end == nil || r.high == nil {
 				k, v = cur.Last()
 			} else {
 				k, v = cur.Prev()

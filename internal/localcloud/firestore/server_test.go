@@ -24,7 +24,7 @@ func TestLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is in flight
+	defer conn.Close() // nothing is in flight
 	c := pb.NewFirestoreClient(conn)
 	const database = "projects/p/databases/d"
 	query := func(ctx context.Context, q *pb.StructuredQuery) error {

@@ -63,8 +63,8 @@ func constant(v *pipelinespec.ValueOrRuntimeParameter, in *values) *structpb.Val
 		return k.Constant
 	case *pipelinespec.ValueOrRuntimeParameter_RuntimeParameter:
 		return in.params[k.RuntimeParameter]
-	case *pipelinespec.ValueOrRuntimeParameter_ConstantValue: //nolint:staticcheck // specs of old compilers carry it
-		switch c := k.ConstantValue.GetValue().(type) {
+	case *pipelinespec.ValueOrRuntimeParameter_ConstantValue: // specs of old compilers
+		switch c := k.ConstantValue.GetValue().(type) { //nolint:staticcheck // specs of old compilers carry it
 		case *pipelinespec.Value_IntValue:
 			return structpb.NewNumberValue(float64(c.IntValue))
 		case *pipelinespec.Value_DoubleValue:

@@ -75,7 +75,7 @@ var badRequests = map[string]refusal{
 	"a label with upper case":   {func(r req) { r.PipelineJob.Labels = map[string]string{"a": "B"} }, `label a: value "B"`},
 	"a long label":              {func(r req) { r.PipelineJob.Labels = map[string]string{strings.Repeat("a", 65): ""} }, "label key"},
 	"a long display name":       {func(r req) { r.PipelineJob.DisplayName = strings.Repeat("é", 129) }, "display_name"},
-	"parameters of old":         {func(r req) { r.PipelineJob.RuntimeConfig.Parameters = map[string]*aiplatformpb.Value{"s": {}} }, "schema 2.0.0"},
+	"parameters of old":         {func(r req) { r.PipelineJob.RuntimeConfig.Parameters = map[string]*aiplatformpb.Value{"s": {}} }, "schema 2.0.0"}, //nolint:staticcheck // the deprecated field is what is refused
 	"an input artifact": {func(r req) {
 		r.PipelineJob.RuntimeConfig.InputArtifacts = map[string]*aiplatformpb.PipelineJob_RuntimeConfig_InputArtifact{"m": {}}
 	}, "metadata store"},

@@ -63,7 +63,7 @@ func (s *Server) runProcess(ctx context.Context, c command) exit {
 	if err != nil {
 		return exit{err: err}
 	}
-	cmd := exec.Command(c.argv[0], c.argv[1:]...)
+	cmd := exec.Command(c.argv[0], c.argv[1:]...) //nolint:noctx // its whole group is ended by await, with a grace
 	cmd.Env, cmd.Dir = c.env, c.dir
 	cmd.SysProcAttr = groupAttributes()
 	streams, err := newStreams(cmd, log)

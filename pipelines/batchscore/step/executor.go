@@ -75,7 +75,7 @@ func (in *executorInput) answer(out outputs) error {
 		if !ok || p.OutputFile == "" {
 			continue
 		}
-		data := []byte(nil)
+		var data []byte
 		if s, ok := v.(string); ok {
 			data = []byte(s) // taken verbatim, the others are parsed as JSON
 		} else if j, err := json.Marshal(v); err == nil {

@@ -147,7 +147,7 @@ func (r *Reader) add(b *table.Block, line row) {
 	if length == 0 {
 		return
 	}
-	reason := ""
+	var reason string
 	switch {
 	case line.defect.kind == openQuote:
 		reason = r.words(line.defect)
