@@ -1,6 +1,6 @@
 // Package forest is the one representation of tree ensembles and the kernel that scores it. Readers below it turn files
 // of a training library into a Model through a Builder, which checks the shape of every tree, so that scoring needs no
-// checks: a walk runs a fixed number of steps and cannot hang.
+// checks: a walk takes at most as many steps as its tree is deep and cannot hang.
 //
 // It is not for reading files, not for the meaning of features (package feature) and not for what is done with outputs
 // after the training library's own transform (package score).

@@ -95,6 +95,8 @@ func (k *kernel[T]) score(x []float64, n int, margins []T, b *block[T]) {
 			var at [lanes]uint32
 			if mixed {
 				walkSets(k, row, b.words[r*k.words:(r+1)*k.words], roots, steps, &at)
+			} else if steps > first {
+				walkDeep(k.nodes, row, roots, steps, &at)
 			} else {
 				walk(k.nodes, row, roots, steps, &at)
 			}
@@ -224,6 +226,36 @@ func walk[T float](nodes []node[T], row []T, roots *[lanes]uint32, steps uint8, 
 	*at = [lanes]uint32{a, b, c, d, e, f, g, h}
 }
 
+// A walk in trees deeper than first looks every more steps whether all eight have come to their leaves: trees that grow by
+// leaf are lopsided, and most rows leave them early.
+const (
+	first = 8
+	more  = 3
+)
+
+// walkDeep is walk for trees deeper than first.
+func walkDeep[T float](nodes []node[T], row []T, roots *[lanes]uint32, steps uint8, at *[lanes]uint32) {
+	walk(nodes, row, roots, first, at)
+	for steps -= first; steps > 0; {
+		if arrived(nodes, at) {
+			return
+		}
+		now := min(steps, more)
+		from := *at
+		walk(nodes, row, &from, now, at)
+		steps -= now
+	}
+}
+
+// arrived is whether all walks are at leaves.
+func arrived[T float](nodes []node[T], at *[lanes]uint32) bool {
+	var open uint32
+	for _, i := range at {
+		open |= nodes[i].left ^ i // 0 for a leaf
+	}
+	return open == 0
+}
+
 // step goes to a child without a branch. Neither side of the comparison is ever NaN.
 func step[T float](nodes []node[T], row []T, i uint32) uint32 {
 	n := &nodes[i]
@@ -234,7 +266,10 @@ func step[T float](nodes []node[T], row []T, i uint32) uint32 {
 func walkSets[T float](k *kernel[T], row []T, words []uint64, roots *[lanes]uint32, steps uint8, at *[lanes]uint32) {
 	*at = *roots
 	nodes, bits := k.nodes, k.bits
-	for ; steps > 0; steps-- {
+	for done := range steps {
+		if done >= first && done%more == 0 && arrived(nodes, at) {
+			return
+		}
 		for l, i := range at {
 			b := bits[i]
 			at[l] = step(nodes, row, i) + uint32(words[b/64]>>(b%64)&1)
