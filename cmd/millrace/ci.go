@@ -21,6 +21,7 @@ type ciCmd struct {
 
 	Changed changedCmd `cmd:"" help:"Say which units have to be deployed, and why."`
 	Bundle  bundleCmd  `cmd:"" help:"Write the source that a function is deployed from."`
+	Image   imageCmd   `cmd:"" help:"Build the step image without Docker and push it."`
 	Release releaseCmd `cmd:"" help:"Release a batch model: write its folder and graph, then move its pointer."`
 }
 

@@ -22,7 +22,7 @@ type cli struct {
 	Model    modelCmd    `cmd:"" help:"Update a model's artifact, or compare two versions' predictions."`
 	Predict  predictCmd  `cmd:"" help:"Predict the instances of a JSON file with a model folder, or at a URL."`
 	Runs     runsCmd     `cmd:"" help:"Batch runs: list, show, watch, start."`
-	CI       ciCmd       `cmd:"" name:"ci" help:"What a build does: find the changed units, bundle functions, release batch models."`
+	CI       ciCmd       `cmd:"" name:"ci" help:"What a build does: find the changed units, bundle functions, build the step image, release batch models."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 	Step     stepCmd     `cmd:"" hidden:"" passthrough:"" help:"Run one step of a pipeline, as the step container does."`
 }
