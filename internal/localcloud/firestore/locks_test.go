@@ -136,7 +136,7 @@ var lockCases = map[string]func(t *testing.T, l *locks, a, b, c *owner){
 	},
 	"who was aborted locks nothing more": func(t *testing.T, l *locks, a, b, _ *owner) {
 		ask(t, l, a, doc("x", exclusive))
-		l.release(a, errDone)
+		l.release(a, errOver)
 		want(t, "again", ask(t, l, a, doc("x", exclusive)), "InvalidArgument")
 		want(t, "another", ask(t, l, b, doc("x", exclusive)), "granted")
 	},
@@ -191,7 +191,7 @@ func TestLockGivenUp(t *testing.T) {
 		}
 		want(t, "behind it", ask(t, l, c, doc("x", shared)), "granted")
 		for _, o := range []*owner{a, b, c} {
-			l.release(o, errDone)
+			l.release(o, errOver)
 		}
 		if len(l.entries) != 0 {
 			t.Errorf("entries left: %v", l.entries)
