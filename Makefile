@@ -7,10 +7,12 @@ TAGS := disable_grpc_modules
 export CGO_ENABLED ?= $(if $(shell command -v cc),1,0)
 RACE := $(if $(shell command -v cc),-race,)
 
-.PHONY: help run test check build create-new-model clean
+.PHONY: help run test check build create-new-model clean changed bundle image release
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.* ## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "more:"
+	@awk -F ':.*## ' '/^[a-z-]+:.* #### / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## start everything on this machine; needs no account (PORT=8080, DATA=.millrace)
 	@exec bin/millrace dev --port "$${PORT:-8080}" --data "$${DATA:-.millrace}"
@@ -41,3 +43,17 @@ create-new-model: build ## make a model folder; asks what NAME= and KIND=realtim
 
 clean: ## remove what make built and the local data of make run
 	rm -rf bin "$${DATA:-.millrace}"
+
+# What a build does, for a person to run. Each is one command; bin/millrace ci --help has their options.
+
+changed: build #### say which units have to be deployed, and why (DEPLOYED=gs://BUCKET or BASE=REV)
+	@bin/millrace ci changed $${BASE:+--base "$$BASE"} $${DEPLOYED:+--deployed "$$DEPLOYED"}
+
+bundle: build #### write the source of a function and try it as the buildpack does (UNIT=predict@MODEL OUT=DIR)
+	@bin/millrace ci bundle "$${UNIT:?which one? make bundle UNIT=predict@MODEL OUT=DIR}" --out "$${OUT:?where to? make bundle UNIT=$$UNIT OUT=DIR}" --check
+
+image: build #### build the step image and push it (TO=REPOSITORY STEP_BASE_IMAGE=REF, DRY_RUN=1)
+	@bin/millrace ci image --to "$${TO:?where to? make image TO=REPOSITORY STEP_BASE_IMAGE=REF}" $${DRY_RUN:+--dry-run}
+
+release: build #### release a batch model (MODEL=x IMAGE=REF BUCKET=b, DRY_RUN=1)
+	@bin/millrace ci release "$${MODEL:?which one? make release MODEL=x IMAGE=REF BUCKET=b}" --image "$${IMAGE:-}" --bucket "$${BUCKET:?into which bucket? make release MODEL=x IMAGE=REF BUCKET=b}" $${DRY_RUN:+--dry-run}
