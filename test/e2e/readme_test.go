@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -25,10 +26,7 @@ func TestREADME(t *testing.T) {
 			t.Skipf("skipped: %s is not installed", tool)
 		}
 	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := checkout(t) // the commands make and delete models
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +72,36 @@ func TestREADME(t *testing.T) {
 		s.published(t, r, 240, 0)
 		t.Logf("%s: %s", name, r.ID)
 	}
+}
+
+// checkout copies the repository, without what git and make add to it.
+func checkout(t *testing.T) string {
+	t.Helper()
+	from, to := filepath.Clean("../.."), filepath.Join(t.TempDir(), "millrace")
+	err := filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if e.IsDir() && (rel == ".git" || rel == "bin" || rel == ".millrace") {
+			return fs.SkipDir
+		}
+		if e.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), content, 0o755)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // checkCode compares the function that the README shows with the one that is there.
