@@ -3,14 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/millrace-ml/millrace/pipelines/batchscore"
+	"github.com/millrace-ml/millrace/internal/folder"
 	"github.com/millrace-ml/millrace/shared/fault"
 	"github.com/millrace-ml/millrace/shared/manifest"
-	"github.com/millrace-ml/millrace/shared/score"
 )
 
 type validateCmd struct {
@@ -57,19 +55,11 @@ func (v validateCmd) Run(c console) error {
 }
 
 func (v validateCmd) one(name string) (*manifest.Manifest, string, error) {
-	m, err := manifest.LoadDir(os.DirFS(v.Models), name)
+	model, err := folder.Check(v.Models, name)
 	if err != nil {
 		return nil, "", err
 	}
-	model, err := score.Open(os.DirFS(filepath.Join(v.Models, name)))
-	if err != nil {
-		return nil, "", err
-	}
-	if m.Serves(manifest.ServeBatch) {
-		if _, err := batchscore.Build(m, "example.invalid/step@sha256:"+strings.Repeat("0", 64)); err != nil {
-			return nil, "", err
-		}
-	}
+	m := model.Manifest()
 	info := model.Info()
 	return m, fmt.Sprintf("version %s, %s %s, %d trees, %d features, serves %s",
 		m.Version, info.Format, info.Version, info.Trees, model.Contract().Width(), strings.Join(m.Serve, " and ")), nil
