@@ -138,7 +138,11 @@ func (s sample) trees(c Config) []Tree {
 	categorical := s.IntN(3) == 0
 	trees := make([]Tree, 1+s.IntN(20))
 	for i := range trees {
-		trees[i] = s.tree(c, s.IntN(8), categorical)
+		depth := s.IntN(8)
+		if s.IntN(4) == 0 {
+			depth = first + s.IntN(8) // lopsided, as each split is a leaf with one chance in five
+		}
+		trees[i] = s.tree(c, depth, categorical)
 	}
 	return trees
 }
