@@ -52,8 +52,8 @@ changed: build #### say which units have to be deployed, and why (DEPLOYED=gs://
 bundle: build #### write the source of a function and try it as the buildpack does (UNIT=predict@MODEL OUT=DIR)
 	@bin/millrace ci bundle "$${UNIT:?which one? make bundle UNIT=predict@MODEL OUT=DIR}" --out "$${OUT:?where to? make bundle UNIT=$$UNIT OUT=DIR}" --check
 
-image: build #### build the step image and push it (TO=REPOSITORY STEP_BASE_IMAGE=REF, DRY_RUN=1)
-	@bin/millrace ci image --to "$${TO:?where to? make image TO=REPOSITORY STEP_BASE_IMAGE=REF}" $${DRY_RUN:+--dry-run}
+image: build #### build the step image and push it (TO=REPOSITORY, STEP_BASE_IMAGE=REF, DRY_RUN=1)
+	@bin/millrace ci image --to "$${TO:?where to? make image TO=REPOSITORY}" $${DRY_RUN:+--dry-run}
 
 release: build #### release a batch model (MODEL=x IMAGE=REF BUCKET=b, DRY_RUN=1)
 	@bin/millrace ci release "$${MODEL:?which one? make release MODEL=x IMAGE=REF BUCKET=b}" --image "$${IMAGE:-}" --bucket "$${BUCKET:?into which bucket? make release MODEL=x IMAGE=REF BUCKET=b}" $${DRY_RUN:+--dry-run}

@@ -15,7 +15,7 @@ const tagDigits = 20
 
 type imageCmd struct {
 	To     string `help:"The repository to push to, such as REGION-docker.pkg.dev/PROJECT/images/step." required:"" placeholder:"REPOSITORY"`
-	Base   string `help:"What the program is put on, by digest: an image with root certificates and time zones." required:"" env:"STEP_BASE_IMAGE" placeholder:"REF"`
+	Base   string `help:"What the program is put on, by digest: an image with root certificates and time zones. Left out: the defaultBaseImage of tools/ko/.ko.yaml." env:"STEP_BASE_IMAGE" placeholder:"REF"`
 	SBOM   string `name:"sbom" help:"A folder that gets the bill of materials too." type:"path"`
 	DryRun bool   `help:"Print the command that would be run, and run nothing."`
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/millrace-ml/millrace/shared/fault"
 )
 
@@ -19,15 +21,16 @@ import (
 // versions that other tools are built with.
 const (
 	koModule  = "tools/ko/go.mod"
-	koConfig  = "tools/ko/.ko.yaml"
 	koPackage = "github.com/google/ko"
+	// ImageConfig says how ko builds the step image, and may pin its base.
+	ImageConfig = "tools/ko/.ko.yaml"
 )
 
 // ImageOptions say how the step image is built and where it goes.
 type ImageOptions struct {
 	Repo string    // the checkout
 	To   string    // the repository to push to, such as REGION-docker.pkg.dev/PROJECT/images/step
-	Base string    // what the binary is put on, by digest; it brings the root certificates and the time zones
+	Base string    // what the binary is put on, by digest; it brings the root certificates and the time zones. "" = as ImageConfig says
 	Tag  string    // of the image; releases name it by digest
 	SBOM string    // a folder that gets the bill of materials too, which the registry gets in any case; "" = none
 	Log  io.Writer // what the build says
@@ -69,7 +72,14 @@ func (o ImageOptions) Command() (string, error) {
 }
 
 func (o ImageOptions) command() (args []string, env map[string]string, err error) {
+	if o.Base == "" {
+		if o.Base, err = pinnedBase(o.Repo); err != nil {
+			return nil, nil, err
+		}
+	}
 	switch {
+	case o.Base == "":
+		return nil, nil, fault.New(fault.Invalid, nil, "no base image is given, and %s has no defaultBaseImage: expected REPOSITORY@sha256:…", ImageConfig)
 	case !byDigest.MatchString(o.Base):
 		return nil, nil, fault.New(fault.Invalid, nil, "the base image %q is not named by digest, expected REPOSITORY@sha256:…, since a tag moves", o.Base)
 	case o.To == "" || strings.ContainsAny(o.To, "@ "):
@@ -85,7 +95,22 @@ func (o ImageOptions) command() (args []string, env map[string]string, err error
 		}
 		args = append(args, "--sbom-dir="+dir)
 	}
-	return args, map[string]string{"KO_DOCKER_REPO": o.To, "KO_DEFAULTBASEIMAGE": o.Base, "KO_CONFIG_PATH": koConfig}, nil
+	return args, map[string]string{"KO_DOCKER_REPO": o.To, "KO_DEFAULTBASEIMAGE": o.Base, "KO_CONFIG_PATH": ImageConfig}, nil
+}
+
+// pinnedBase is the base image that the checkout names for everybody. One that stands there is part of the unit's hash.
+func pinnedBase(repo string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(repo, filepath.FromSlash(ImageConfig)))
+	if err != nil {
+		return "", err
+	}
+	var config struct {
+		Base string `yaml:"defaultBaseImage"`
+	}
+	if err := yaml.Unmarshal(data, &config); err != nil {
+		return "", fault.New(fault.Invalid, err, "%s cannot be read", ImageConfig)
+	}
+	return config.Base, nil
 }
 
 // untagged cuts the tag from REPOSITORY:TAG@DIGEST: the digest says it all.

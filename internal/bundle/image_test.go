@@ -24,20 +24,30 @@ import (
 
 func TestImageOptionsAreChecked(t *testing.T) {
 	t.Parallel()
-	good := ImageOptions{To: "example.invalid/step", Base: "example.invalid/base@sha256:" + strings.Repeat("0", 64), Tag: "t"}
+	pinned := t.TempDir()
+	if err := writeFile(filepath.Join(pinned, ImageConfig), []byte("defaultBaseImage: example.invalid/pinned@sha256:"+strings.Repeat("1", 64)+"\n")); err != nil {
+		t.Fatal(err)
+	}
+	good := ImageOptions{Repo: repo, To: "example.invalid/step", Base: "example.invalid/base@sha256:" + strings.Repeat("0", 64), Tag: "t"}
 	for name, c := range map[string]struct {
 		edit func(*ImageOptions)
 		want string
 	}{
 		"good":                  {func(*ImageOptions) {}, ""},
 		"a base by tag":         {func(o *ImageOptions) { o.Base = "example.invalid/base:latest" }, "is not named by digest"},
+		"the checkout's base":   {func(o *ImageOptions) { o.Repo, o.Base = pinned, "" }, ""},
+		"no base anywhere":      {func(o *ImageOptions) { o.Base = "" }, "has no defaultBaseImage"},
+		"no config":             {func(o *ImageOptions) { o.Repo, o.Base = t.TempDir(), "" }, ".ko.yaml: no such file"},
 		"no repository":         {func(o *ImageOptions) { o.To = "" }, "no repository to push to"},
 		"an image for its name": {func(o *ImageOptions) { o.To = good.Base }, "no repository to push to"},
 		"no tag":                {func(o *ImageOptions) { o.Tag = "" }, "no tag"},
 	} {
 		o := good
 		c.edit(&o)
-		_, err := o.Command()
+		text, err := o.Command()
+		if name == "the checkout's base" && !strings.Contains(text, "=example.invalid/pinned@sha256:1") {
+			t.Errorf("the base of the checkout is not taken: %s", text)
+		}
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}

@@ -161,6 +161,7 @@ func project() map[string]string {
 		"terraform/main.tf":                  "resource {}\n",
 		"terraform/modules/function/main.tf": "resource {}\n",
 		"terraform/.terraform.lock.hcl":      "provider 1\n",
+		"tools/ko/.ko.yaml":                  "flags: []\n",
 		"README.md":                          "a project\n",
 	}
 	require(files, frameworkModule+"@v1.9.2", "example.test/wire@v1.0.0", "example.test/csv@v1.0.0", "example.test/tool@v1.0.0")

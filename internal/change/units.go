@@ -117,7 +117,9 @@ func (w *walk) step(ctx context.Context) Unit {
 		return Unit{}
 	}
 	parts := w.code(ctx, "./cmd/step")
-	parts[settingPart+"tags"] = digest([]byte(bundle.BuildTags))
+	if _, err := os.Stat(filepath.Join(w.root, filepath.FromSlash(bundle.ImageConfig))); err == nil {
+		w.file(parts, bundle.ImageConfig)
+	}
 	return w.add(Step, parts)
 }
 

@@ -110,6 +110,7 @@ func TestAnEditTouchesExactlyTheUnitsThatCarryIt(t *testing.T) {
 			map[string]string{"batch@flights deploy": flightsYAML + " changed", "terraform deploy": flightsYAML + " changed"}},
 		"the fetched copy of an artifact": {edit{"models/flights/artifact/big.ubj": "trees"}, map[string]string{}},
 		"a graph of the user's own":       {edit{"models/flights/pipeline.yaml": "new\n"}, map[string]string{"batch@flights deploy": "models/flights/pipeline.yaml changed"}},
+		"how the image is built":          {edit{"tools/ko/.ko.yaml": "flags: [-v]\n"}, map[string]string{"step deploy": "tools/ko/.ko.yaml changed", "batch@bike deploy": image}},
 		"a Terraform module":              {edit{"terraform/modules/function/main.tf": "new\n"}, map[string]string{"terraform deploy": "terraform/modules/function/main.tf changed"}},
 		"the lock of Terraform's providers": {edit{"terraform/.terraform.lock.hcl": "provider 2\n"},
 			map[string]string{"terraform deploy": "terraform/.terraform.lock.hcl changed"}},
