@@ -93,7 +93,7 @@ func (s sample) trees64(c Config) []Tree {
 }
 
 func FuzzKernel64(f *testing.F) {
-	for seed := range uint64(300) {
+	for seed := range uint64(200) {
 		f.Add(seed, float64(seed)/7)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, extra float64) {

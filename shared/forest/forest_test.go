@@ -29,7 +29,7 @@ func build(t testing.TB, c Config, trees []Tree) *Model {
 }
 
 func FuzzKernel(f *testing.F) {
-	for seed := range uint64(400) {
+	for seed := range uint64(300) {
 		f.Add(seed, float64(seed)/7)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, extra float64) {
@@ -53,7 +53,7 @@ func FuzzKernel(f *testing.F) {
 
 func TestBatchEqualsSingleRowEqualsGoroutines(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range uint64(40) {
 		s := newSample(seed, 0)
 		c := s.config()
 		c.Link = Link(seed % 7)

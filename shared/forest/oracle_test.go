@@ -139,8 +139,8 @@ func (s sample) trees(c Config) []Tree {
 	trees := make([]Tree, 1+s.IntN(20))
 	for i := range trees {
 		depth := s.IntN(8)
-		if s.IntN(4) == 0 {
-			depth = first + s.IntN(8) // lopsided, as each split is a leaf with one chance in five
+		if s.IntN(8) == 0 {
+			depth = first + s.IntN(5) // lopsided, as each split is a leaf with one chance in five
 		}
 		trees[i] = s.tree(c, depth, categorical)
 	}
