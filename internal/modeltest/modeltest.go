@@ -35,7 +35,7 @@ func Binary(dir, root string) (string, error) {
 		return filepath.Abs(b)
 	}
 	b := filepath.Join(dir, "millrace")
-	build := exec.Command("go", "build", "-tags", "disable_grpc_modules", "-o", b, "./cmd/millrace")
+	build := exec.Command("go", "build", "-tags", "disable_grpc_modules", "-o", b, "./cmd/millrace") //nolint:noctx // from TestMain, whose own time limit ends it
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build millrace: %w\n%s", err, out)

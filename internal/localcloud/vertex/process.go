@@ -83,7 +83,9 @@ func (s *Server) runProcess(ctx context.Context, c command) exit {
 	s.o.Log.Debug("process started", "task", c.task, "pid", p.Pid)
 	if e.broken = s.store.addProcess(p); e.broken != nil {
 		signalGroup(p.Pid, killSignal)
-		<-waited
+		if err := <-waited; err != nil { // it was killed
+			s.o.Log.Debug("process not recorded", "task", c.task, "end", err.Error())
+		}
 	} else {
 		s.o.Log.Debug("process recorded", "task", c.task, "pid", p.Pid)
 		e.stopped, err = s.await(ctx, p.Pid, waited)
