@@ -20,8 +20,8 @@ import (
 // The tests work on a small project whose modules come from a proxy in a folder, into a module cache of their own: so they
 // need no network, and bumps are bumps.
 var (
-	realModCache string
-	sums         = map[string]string{} // module@version → its lines of go.sum
+	real = map[string]string{} // what the go command uses outside the tests
+	sums = map[string]string{} // module@version → its lines of go.sum
 )
 
 const frameworkModule = "github.com/GoogleCloudPlatform/functions-framework-go"
@@ -40,12 +40,14 @@ var published = map[string][]string{
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	out, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	out, err := exec.Command("go", "env", "-json", "GOMODCACHE", "GOPROXY", "GOSUMDB").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &real)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "go env:", err)
 		return 1
 	}
-	realModCache = strings.TrimSpace(string(out))
 	dir, err := os.MkdirTemp("", "millrace-change-")
 	if err == nil {
 		defer os.RemoveAll(dir)

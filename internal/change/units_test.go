@@ -179,7 +179,9 @@ func TestAModelThatCannotBeReadIsAnError(t *testing.T) {
 
 // The project itself: what only the steps link touches the step image and what carries its digest.
 func TestThisProject(t *testing.T) {
-	t.Setenv("GOMODCACHE", realModCache)
+	for key, value := range real {
+		t.Setenv(key, value)
+	}
 	dir := t.TempDir()
 	for _, name := range []string{"cmd", "functions", "models", "pipelines", "shared"} {
 		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join("../..", name))); err != nil {
