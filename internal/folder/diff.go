@@ -104,7 +104,7 @@ func (d Diff) Run(ctx context.Context) (_ *Report, err error) {
 	return report, d.compare(ctx, report, base, here)
 }
 
-func (d Diff) compare(ctx context.Context, r *Report, base, here side) error {
+func (d Diff) compare(ctx context.Context, r *Report, base side, here *local) error {
 	name := d.File
 	if name == "" {
 		name = filepath.Join(d.Models, d.Model, score.ParityFile)
@@ -113,10 +113,13 @@ func (d Diff) compare(ctx context.Context, r *Report, base, here side) error {
 	if err != nil {
 		return err
 	}
-	contract := here.(*local).model.Contract()
-	rows, refused, err := readRows(name, data, contract)
+	model := here.model
+	rows, refused, err := readRows(name, data, model.Manifest(), model.Contract())
 	if err != nil {
 		return err
+	}
+	for _, name := range strangers(rows, model.Contract()) {
+		r.Notes = append(r.Notes, fmt.Sprintf("%q in the rows is no input of the folder's version", name))
 	}
 	after, err := here.predict(ctx, rows)
 	if err != nil {
@@ -127,7 +130,7 @@ func (d Diff) compare(ctx context.Context, r *Report, base, here side) error {
 		return err
 	}
 	r.Base, r.Refused = base.version(), refused
-	r.tally(here.(*local).model.Manifest(), rows, before, after)
+	r.tally(model.Manifest(), rows, before, after)
 	return nil
 }
 

@@ -86,12 +86,15 @@ func TestDiffAgainstAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := filepath.Join(t.TempDir(), "rows.json")
-	if err := os.WriteFile(rows, []byte(`{"instances": [{"size":1,"age":2,"colour":"red","shop":10},{"size":1,"age":2,"colour":"red"},{"size":3,"age":2,"colour":"blue","shop":3}]}`), 0o644); err != nil {
+	if err := os.WriteFile(rows, []byte(`{"instances": [{"size":1,"age":2,"colour":"red","shop":10},{"size":1,"age":2,"colour":"red","agee":9},{"size":3,"age":2,"colour":"blue","shop":3}]}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r, err := folder.Diff{Models: s.models, Model: "shop", URL: web.URL, Token: "secret", File: rows}.Run(t.Context())
 	if err != nil || r.Rows != 2 || r.Refused != 1 || r.Differ != 2 || r.Base.Version != "1-9" || token != "Bearer secret" || r.Largest[0].Row == 2 {
 		t.Errorf("%+v, %v", r, err)
+	}
+	if strings.Join(r.Notes, "") != `"agee" in the rows is no input of the folder's version` {
+		t.Errorf("notes: %q", r.Notes)
 	}
 	web.Close()
 	if r, err := (folder.Diff{Models: s.models, Model: "shop", URL: web.URL}).Run(t.Context()); err == nil {

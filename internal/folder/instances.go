@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -80,10 +81,14 @@ func Cell(in *manifest.Input, text []byte) any {
 
 // readRows reads the rows of a file: CSV through the contract, which drops and counts what it refuses; a request, a list or
 // a single instance as JSON; or lines with an instance each, as parity.jsonl has them.
-func readRows(name string, data []byte, c *feature.Contract) (rows []Row, refused int, err error) {
+func readRows(name string, data []byte, m *manifest.Manifest, c *feature.Contract) (rows []Row, refused int, err error) {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".csv":
-		rows, refused, err = readCSV(data, c)
+		o := csv.Options{}
+		if m.Batch != nil {
+			o.Delimiter = m.Batch.Delimiter[0] // one byte: the manifest is checked
+		}
+		rows, refused, err = readCSV(data, o, c)
 	case ".jsonl":
 		rows, err = readLines(data)
 	case ".json":
@@ -103,8 +108,8 @@ func readRows(name string, data []byte, c *feature.Contract) (rows []Row, refuse
 	return rows, refused, nil
 }
 
-func readCSV(data []byte, c *feature.Contract) (rows []Row, refused int, err error) {
-	r, err := csv.NewReader(bytes.NewReader(data), csv.Options{})
+func readCSV(data []byte, o csv.Options, c *feature.Contract) (rows []Row, refused int, err error) {
+	r, err := csv.NewReader(bytes.NewReader(data), o)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -145,6 +150,19 @@ func Instance(c *feature.Contract, block *table.Block, row int) map[string]any {
 		}
 	}
 	return instance
+}
+
+// strangers are the names in the rows that are no input of the contract.
+func strangers(rows []Row, c *feature.Contract) []string {
+	found := map[string]bool{}
+	for _, r := range rows {
+		for name := range r.Instance {
+			if _, ok := c.Lookup([]byte(name)); !ok {
+				found[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 func readLines(data []byte) ([]Row, error) {
