@@ -21,22 +21,13 @@ func Open(ctx context.Context, getenv func(string) string) (*entry.Function, err
 	if err := entry.Config(getenv, &cfg); err != nil {
 		return nil, err
 	}
-	objects, err := cloud.Storage(ctx, cfg.Endpoints)
+	clients, err := cloud.Open(ctx, cfg.Config)
 	if err != nil {
 		return nil, err
 	}
-	records, err := cloud.Firestore(ctx, cfg.Endpoints, cfg.Project, cfg.Database)
+	runs, err := batch.New(clients.Firestore, clients.Storage, clients.Pipelines, entry.Log, cfg.places(), cfg.Sweep.Options(cfg.Timing.Options()))
 	if err != nil {
-		return nil, errors.Join(err, objects.Close())
+		return nil, errors.Join(err, clients.Close(ctx))
 	}
-	jobs, err := cloud.Pipelines(ctx, cfg.Endpoints, cfg.Region)
-	if err != nil {
-		return nil, errors.Join(err, objects.Close(), records.Close())
-	}
-	closeAll := func(context.Context) error { return errors.Join(objects.Close(), records.Close(), jobs.Close()) }
-	runs, err := batch.New(records, objects, jobs, entry.Log, cfg.places(), cfg.Sweep.Options(cfg.Timing.Options()))
-	if err != nil {
-		return nil, errors.Join(err, closeAll(ctx))
-	}
-	return &entry.Function{Handler: newHandler(runs, &cfg), Close: closeAll}, nil
+	return &entry.Function{Handler: newHandler(runs, &cfg), Close: clients.Close}, nil
 }

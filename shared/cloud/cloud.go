@@ -5,6 +5,7 @@ package cloud
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -132,4 +133,33 @@ func Pipelines(ctx context.Context, e Endpoints, region string) (*aiplatform.Pip
 		return nil, fmt.Errorf("open pipelines in %s: %w", region, err)
 	}
 	return c, nil
+}
+
+// Clients are the clients of a function that starts and follows runs.
+type Clients struct {
+	Storage   *storage.Client
+	Firestore *firestore.Client
+	Pipelines *aiplatform.PipelineClient
+}
+
+// Open opens all of them, or none.
+func Open(ctx context.Context, cfg Config) (*Clients, error) {
+	objects, err := Storage(ctx, cfg.Endpoints)
+	if err != nil {
+		return nil, err
+	}
+	records, err := Firestore(ctx, cfg.Endpoints, cfg.Project, cfg.Database)
+	if err != nil {
+		return nil, errors.Join(err, objects.Close())
+	}
+	jobs, err := Pipelines(ctx, cfg.Endpoints, cfg.Region)
+	if err != nil {
+		return nil, errors.Join(err, objects.Close(), records.Close())
+	}
+	return &Clients{objects, records, jobs}, nil
+}
+
+// Close closes all of them. It does not wait, so it needs no time of its own.
+func (c *Clients) Close(context.Context) error {
+	return errors.Join(c.Storage.Close(), c.Firestore.Close(), c.Pipelines.Close())
 }
