@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/storage"
 
@@ -20,6 +22,7 @@ type ciCmd struct {
 	Repo string `help:"The checkout." default:"." type:"path"`
 
 	Changed changedCmd `cmd:"" help:"Say which units have to be deployed, and why."`
+	Record  recordCmd  `cmd:"" help:"Record units as deployed, after they were; or as removed."`
 	Bundle  bundleCmd  `cmd:"" help:"Write the source that a function is deployed from."`
 	Image   imageCmd   `cmd:"" help:"Build the step image without Docker and push it."`
 	Release releaseCmd `cmd:"" help:"Release a batch model: write its folder and graph, then move its pointer."`
@@ -88,36 +91,84 @@ func (ch changedCmd) records(ctx context.Context, c console, repo string) ([]cha
 		}
 		return was, err
 	}
-	var was []change.Record
-	var err error
-	switch bucket, remote := strings.CutPrefix(ch.Deployed, "gs://"); {
-	case ch.Deployed == "":
+	if ch.Deployed == "" {
 		fmt.Fprintln(c.err, "neither --deployed nor --base: everything counts as not deployed")
 		return nil, nil
-	case remote && strings.Contains(strings.TrimSuffix(bucket, "/"), "/"):
-		return nil, fmt.Errorf("--deployed %s: expected a bucket alone, the records lie below deployed/ in it", ch.Deployed)
-	case remote:
-		was, err = bucketRecords(ctx, c, strings.TrimSuffix(bucket, "/"))
-	default:
-		was, err = change.Folder(ch.Deployed).List(ctx)
 	}
+	var was []change.Record
+	err := withStore(ctx, c, ch.Deployed, func(s change.Store) (err error) {
+		was, err = s.List(ctx)
+		return err
+	})
 	if err == nil && len(was) == 0 {
 		fmt.Fprintf(c.err, "%s has no records: everything counts as not deployed\n", ch.Deployed)
 	}
 	return was, err
 }
 
-func bucketRecords(ctx context.Context, c console, bucket string) ([]change.Record, error) {
+// withStore opens the records that --deployed names: a folder, or a bucket.
+func withStore(ctx context.Context, c console, place string, do func(change.Store) error) error {
+	bucket, remote := strings.CutPrefix(place, "gs://")
+	if !remote {
+		return do(change.Folder(place))
+	}
+	bucket = strings.TrimSuffix(bucket, "/")
+	if strings.Contains(bucket, "/") {
+		return fmt.Errorf("--deployed %s: expected a bucket alone, the records lie below deployed/ in it", place)
+	}
 	client, err := c.openStorage(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer client.Close()
 	store, err := change.NewBucket(client, bucket)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return store.List(ctx)
+	return do(store)
+}
+
+type recordCmd struct {
+	Units    []string `arg:"" name:"unit" help:"What was deployed, or removed."`
+	Deployed string   `help:"Where the records are: a folder, or gs://BUCKET, the artifacts bucket." placeholder:"DIR|gs://BUCKET" required:""`
+	Commit   string   `help:"The source revision, written into the record." env:"COMMIT_SHA"`
+}
+
+// Run records units as they are in the checkout, and forgets those that it does not have any more. Nothing is recorded if
+// one of the names is neither.
+func (r recordCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
+	units, err := change.Units(ctx, ci.Repo)
+	if err != nil {
+		return err
+	}
+	now := map[string]*change.Unit{}
+	for i := range units {
+		now[units[i].Name] = &units[i]
+	}
+	return withStore(ctx, c, r.Deployed, func(s change.Store) error {
+		was, err := s.List(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range r.Units {
+			if now[name] == nil && !slices.ContainsFunc(was, func(r change.Record) bool { return r.Unit == name }) {
+				return fmt.Errorf("%q is neither a unit of this checkout nor one that was recorded", name)
+			}
+		}
+		for _, name := range r.Units {
+			if u := now[name]; u != nil {
+				if err := s.Write(ctx, u.Record(r.Commit, time.Now())); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.out, "%s\t%s\n", name, u.Hash)
+			} else if err := s.Delete(ctx, name); err != nil {
+				return err
+			} else {
+				fmt.Fprintf(c.out, "%s\tforgotten\n", name)
+			}
+		}
+		return nil
+	})
 }
 
 type bundleCmd struct {

@@ -81,6 +81,17 @@ func TestCIChanged(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != len(units)+1 {
 		t.Errorf("%d of %d units as JSON, error %v", len(all), len(units)+1, err)
 	}
+	code, out, errs := millrace(t, "", nil, "ci", "--repo", dir, "record", "predict@bike-demand", "batch@bike-demand", "nobody", "--deployed", deployed)
+	if code != 1 || !strings.Contains(errs, `"nobody" is neither a unit`) || out != "" {
+		t.Errorf("a name of nothing: exit %d, %q, %q", code, out, errs)
+	}
+	code, out, errs = millrace(t, "", nil, "ci", "--repo", dir, "record", "predict@bike-demand", "batch@bike-demand", "predict@old", "--deployed", deployed)
+	if code != 0 || !strings.Contains(out, "predict@old\tforgotten\n") {
+		t.Errorf("record: exit %d, %q, %q", code, out, errs)
+	}
+	if out, _ := changed(0, "--deployed", deployed); out != "" {
+		t.Errorf("after all is recorded: %q", out)
+	}
 	if _, errs := changed(1, "--base", "main"); !strings.Contains(errs, "is no git checkout") {
 		t.Errorf("without git: %q", errs)
 	}
@@ -217,6 +228,23 @@ func TestCIRelease(t *testing.T) {
 	}
 	if _, errs := release(0, "--image", image); !strings.Contains(errs, "released already") {
 		t.Errorf("the second time: %q", errs)
+	}
+}
+
+// The records lie in the artifacts bucket as deployed/<unit>.json.
+func TestCIRecordsInABucket(t *testing.T) {
+	t.Parallel()
+	env, client := artifacts(t)
+	dir := project(t)
+	for _, args := range [][]string{{"record", "onupload", "step"}, {"changed"}} {
+		code, out, errs := millrace(t, "", env, append(append([]string{"ci", "--repo", dir}, args...), "--deployed", "gs://artifacts")...)
+		if code != 0 || args[0] == "changed" && (strings.Contains(out, "onupload\t") || !strings.Contains(out, "batchtrigger\tdeploy\t")) {
+			t.Errorf("%s: exit %d, %q, %q", args, code, out, errs)
+		}
+	}
+	want := []string{"gs://artifacts/deployed/onupload.json", "gs://artifacts/deployed/step.json"}
+	if diff := cmp.Diff(want, objects(t.Context(), t, client)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
 
