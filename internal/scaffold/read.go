@@ -43,11 +43,14 @@ func blocks(ctx context.Context, name string, f func(header []string, b *table.B
 	}
 }
 
-// findNulls makes the inputs nullable that are empty somewhere in the CSV.
+// findNulls makes the inputs nullable that are empty somewhere in the CSV. An input that has the empty text as a category
+// is left as it is: the empty field means that one.
 func findNulls(ctx context.Context, name string, inputs []manifest.Input) error {
 	at := map[string]int{}
 	for i, in := range inputs {
-		at[in.Name] = i
+		if !slices.Contains(in.Values, manifest.TextValue("")) {
+			at[in.Name] = i
+		}
 	}
 	return blocks(ctx, name, func(_ []string, b *table.Block) (bool, error) {
 		for k := range b.Columns {

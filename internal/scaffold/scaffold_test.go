@@ -181,7 +181,11 @@ func TestFromAFileAndRows(t *testing.T) {
 		if i == 17 {
 			age = ""
 		}
-		fmt.Fprintf(&csv, "%d,%s,%d.5,%d,%s\n", i, age, i, []int{10, -20, 3}[i%3], []string{"red", "blue"}[i%2])
+		colour := []string{"red", "blue"}[i%2]
+		if i == 18 {
+			colour = "" // a category of this model
+		}
+		fmt.Fprintf(&csv, "%d,%s,%d.5,%d,%s\n", i, age, i, []int{10, -20, 3}[i%3], colour)
 	}
 	csv.WriteString("300,1,2,99,red\n") // a shop that training did not know
 	name := file(t, "rows.csv", csv.String())
@@ -219,7 +223,7 @@ func TestFromAFileAndRows(t *testing.T) {
 	}
 	if age, size := base.Inputs["age"], base.Inputs["size"]; base.Rows != 300 || age.Nulls != 1 || age.Count != 299 || len(size.Edges) != 11 ||
 		size.Edges[0] != 0.5 || size.Edges[5] != 150 || string(size.Counts) != "[30, 30, 30, 30, 30, 30, 30, 30, 30, 30]" ||
-		string(base.Inputs["colour"].Counts) != `{"red": 150, "blue": 150}` {
+		string(base.Inputs["colour"].Counts) != `{"red": 149, "": 1, "blue": 150}` {
 		t.Errorf("baseline: %s", data)
 	}
 	// The same rows with the predictions beside them, as the training library would have written them.
