@@ -77,7 +77,7 @@ func (u Update) Run(ctx context.Context) (_ *Updated, err error) {
 		return nil, u.explain(err)
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("interrupted, nothing was changed: %w", err)
 	}
 	if err := swap(dir, next, files); err != nil {
 		return nil, err

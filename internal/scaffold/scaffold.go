@@ -83,10 +83,16 @@ func New(ctx context.Context, o Options) (*Result, error) {
 		build = fromArtifact
 	}
 	files, err := build(ctx, o, r)
+	if err == nil {
+		err = place(ctx, o, files)
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("interrupted, nothing was made: %w", ctx.Err())
+	}
 	if err != nil {
 		return nil, err
 	}
-	return r, place(ctx, o, files)
+	return r, nil
 }
 
 const readme = "README.md"
@@ -119,7 +125,7 @@ func place(ctx context.Context, o Options, files tree) (err error) {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("interrupted, nothing was made: %w", err)
+		return err
 	}
 	if err := CheckName(o.Models, o.Name); err != nil { // somebody was faster
 		return err

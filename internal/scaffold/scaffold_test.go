@@ -80,7 +80,7 @@ func TestFailuresLeaveNothing(t *testing.T) {
 		want string
 	}{
 		"interrupted":                 {stopped, Options{Name: "abc", Kind: "both"}, "interrupted"},
-		"interrupted in a file":       {stopped, Options{Name: "abc", Kind: "both", Artifact: logistic, CSV: short}, "context canceled"},
+		"interrupted in a file":       {stopped, Options{Name: "abc", Kind: "both", Artifact: logistic, CSV: short}, "interrupted, nothing was made"},
 		"an unknown kind":             {nil, Options{Name: "abc", Kind: "stream"}, "realtime, batch, both"},
 		"no folder of models":         {nil, Options{Name: "abc", Kind: "both", Models: "nowhere"}, "no folder nowhere"},
 		"a CSV without a model":       {nil, Options{Name: "abc", Kind: "both", CSV: short}, "--artifact"},
