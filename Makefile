@@ -6,6 +6,8 @@ SHELL := bash
 TAGS := disable_grpc_modules
 export CGO_ENABLED ?= $(if $(shell command -v cc),1,0)
 RACE := $(if $(shell command -v cc),-race,)
+# Without paths of the checkout in what is built, a new clone finds all of it in the build cache.
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 
 .PHONY: help run test check build create-new-model clean changed bundle image release
 
