@@ -122,6 +122,16 @@ func TestServe(t *testing.T) {
 			},
 			status: 413, body: `{"error":"the body is larger than 10 bytes"}`, severity: "WARNING",
 		},
+		"a body of unknown length over the route's limit": {
+			handler: func(w http.ResponseWriter, r *http.Request) {
+				_, err := ReadBody(w, r, 99)
+				WriteError(w, r, err)
+			},
+			edit: func(r *http.Request) {
+				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("x", 100))), -1
+			},
+			status: 413, body: `{"error":"the body is larger than 99 bytes"}`, severity: "WARNING",
+		},
 		"an error keeps its cause from the caller": {
 			handler: func(w http.ResponseWriter, r *http.Request) {
 				WriteError(w, r, fault.New(fault.Unavailable, secret, "the ledger is busy"))
@@ -168,6 +178,7 @@ func TestTraceReachesEveryLine(t *testing.T) {
 	for name, tc := range map[string]struct{ header, value, want string }{
 		"w3c":              {"Traceparent", "00-" + id + "-b7ad6b7169203331-01", "projects/p/traces/" + id},
 		"google":           {"X-Cloud-Trace-Context", id + "/123;o=1", "projects/p/traces/" + id},
+		"one digit more":   {"X-Cloud-Trace-Context", id + "0", ""},
 		"forged, no digit": {"X-Cloud-Trace-Context", strings.Repeat("z", 32), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -102,6 +102,8 @@ func TestDecodeProblems(t *testing.T) {
 		"instances as columns":   {`{"instances":{"age":[1]}}`, []string{"/instances type"}, ""},
 		"an index of no row":     {`{"payload":{"age":{"x":3},"a/b":{"y":1}}}`, []string{"/payload/a~1b/y index", "/payload/a~1b length"}, ""},
 		"several values":         {`{"instances":[{"age":[1,2]}]}`, []string{"/instances/0/age type"}, ""},
+		"an input twice":         {`{"instances":[{"age":1,"age":2}]}`, []string{"/instances/0/age duplicate"}, ""},
+		"a key twice":            {`{"instances":[[1,2,3]],"id":"a","id":"b"}`, []string{"/id duplicate"}, ""},
 		"a nested object":        {`{"instances":[{"age":{"b64":"eA=="}}]}`, []string{"/instances/0/age type"}, ""},
 		"infinite":               {`{"instances":[[Infinity,-Infinity,1e999]]}`, []string{"/instances/0/age range", "/instances/0/a~1b range", "/instances/0/hat_size range"}, ""},
 	} {
@@ -122,6 +124,19 @@ func TestDecodeProblems(t *testing.T) {
 				t.Errorf("message %q, want %q", fault.Public(err).Message, tc.message)
 			}
 		})
+	}
+}
+
+func TestDepth(t *testing.T) {
+	t.Parallel()
+	nested := func(n int) string {
+		return `{"instances":[],"parameters":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}`
+	}
+	if _, _, err := decode(t, nested(maxDepth-1)); err != nil {
+		t.Errorf("%d levels: %v", maxDepth, err)
+	}
+	if _, _, err := decode(t, nested(maxDepth)); err == nil || !strings.Contains(err.Error(), "nested deeper than 8 levels") {
+		t.Errorf("%d levels: %v", maxDepth+1, err)
 	}
 }
 
