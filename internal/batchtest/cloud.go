@@ -92,6 +92,8 @@ const (
 func New(t testing.TB) *Cloud {
 	t.Helper()
 	c := &Cloud{Clock: new(Clock), Faults: new(chaos.Switch), Vertex: NewVertex()}
+	// Noon, hours from every tick of the schedule: at another time of day a test that moves the clock would meet one.
+	c.Clock.SetTo(time.Date(2026, time.June, 1, 12, 0, 0, 0, time.UTC))
 	db := ledgertest.DB(t)
 	records := ledgertest.Records(t, db, localrecords.Options{Now: c.Clock.Now})
 	address := ledgertest.Serve(t, func(r grpc.ServiceRegistrar) {

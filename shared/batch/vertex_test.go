@@ -33,7 +33,7 @@ func TestTheExecutingVertexTakesTheJob(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = jobs.Close() })
 	log := func(context.Context) *slog.Logger { return slog.New(slog.DiscardHandler) }
-	b, err := batch.New(c.Records, c.Storage, jobs, log, c.Config(), batch.Options{})
+	b, err := batch.New(c.Records, c.Storage, jobs, log, c.Config(), batch.Options{Now: c.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
