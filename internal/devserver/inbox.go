@@ -42,6 +42,16 @@ type folder struct {
 
 // run looks until ctx ends.
 func (f *folder) run(ctx context.Context) {
+	keepLooking(ctx, lookEvery, func() {
+		if err := f.sweep(ctx); err != nil && ctx.Err() == nil {
+			f.log.Error("inbox folder: " + err.Error())
+		}
+	})
+}
+
+// keepLooking calls look at once and then again and again until ctx ends. Looking at a large folder must not keep a core
+// busy, so the pause grows with how long a look takes.
+func keepLooking(ctx context.Context, least time.Duration, look func()) {
 	for wait := time.Duration(0); ; {
 		select {
 		case <-ctx.Done():
@@ -49,10 +59,8 @@ func (f *folder) run(ctx context.Context) {
 		case <-time.After(wait):
 		}
 		start := time.Now()
-		if err := f.sweep(ctx); err != nil && ctx.Err() == nil {
-			f.log.Error("inbox folder: " + err.Error())
-		}
-		wait = max(lookEvery, 10*time.Since(start)) // a large folder must not keep a core busy
+		look()
+		wait = max(least, 10*time.Since(start))
 	}
 }
 

@@ -37,16 +37,7 @@ type model struct {
 // watchModels loads the folders and loads those again that change, until ctx ends. A folder counts as whole when two looks
 // found it equal.
 func (d *Server) watchModels(ctx context.Context) {
-	for wait := time.Duration(0); ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		start := time.Now()
-		d.lookAtModels(ctx, false)
-		wait = max(reloadEvery, 10*time.Since(start))
-	}
+	keepLooking(ctx, reloadEvery, func() { d.lookAtModels(ctx, false) })
 }
 
 // lookAtModels loads what changed; at once or, if not, what two looks found equal.

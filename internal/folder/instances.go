@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -30,25 +29,8 @@ type Row struct {
 // they may be another version's.
 func Fill(rows *feature.Rows, c *feature.Contract, row int, instance map[string]any) {
 	for name, v := range instance {
-		input, ok := c.Lookup([]byte(name))
-		if !ok {
-			continue
-		}
-		switch v := v.(type) {
-		case nil:
-			rows.SetNull(row, input)
-		case bool:
-			rows.SetBool(row, input, v)
-		case string:
-			rows.SetString(row, input, []byte(v))
-		case json.Number:
-			f, err := strconv.ParseFloat(v.String(), 64)
-			if err != nil {
-				f = math.Inf(1) // out of range: no input takes it
-			}
-			rows.SetNumber(row, input, f, []byte(v))
-		default:
-			rows.SetOther(row, input, "an array or object")
+		if input, ok := c.Lookup([]byte(name)); ok {
+			rows.Set(row, input, v)
 		}
 	}
 }

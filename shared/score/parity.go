@@ -241,7 +241,7 @@ func fillRows(c *feature.Contract, rows *feature.Rows, parity []parityRow) error
 				}
 				return fault.New(fault.Invalid, nil, "%s:%d: instance.%s is no input%s", ParityFile, p.line, name, hint)
 			}
-			setValue(rows, i, input, p.instance[name])
+			rows.Set(i, input, p.instance[name])
 		}
 	}
 	rows.Finish()
@@ -250,25 +250,4 @@ func fillRows(c *feature.Contract, rows *feature.Rows, parity []parityRow) error
 		return fault.New(fault.Invalid, nil, "%s:%d: instance.%s: %v", ParityFile, parity[p.Row].line, p.Name, p)
 	}
 	return nil
-}
-
-func setValue(rows *feature.Rows, row, input int, v any) {
-	switch v := v.(type) {
-	case nil:
-		rows.SetNull(row, input)
-	case bool:
-		rows.SetBool(row, input, v)
-	case string:
-		rows.SetString(row, input, []byte(v))
-	case json.Number:
-		f, err := strconv.ParseFloat(v.String(), 64)
-		if err != nil {
-			f = math.Inf(1) // out of range: no input takes it
-		}
-		rows.SetNumber(row, input, f, []byte(v))
-	case []any:
-		rows.SetOther(row, input, "an array")
-	default:
-		rows.SetOther(row, input, "an object")
-	}
 }
