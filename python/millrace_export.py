@@ -150,13 +150,13 @@ class _XGBoost:
 
         self.xgboost = xgboost
         self.booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
-        best = getattr(model, "best_iteration", None) if not isinstance(model, xgboost.Booster) else None
-        if best is not None and best + 1 < self.booster.num_boosted_rounds():
-            self.booster = self.booster[: best + 1]  # a file holds all trees; the wrapper predicts with these
         config = json.loads(self.booster.save_config())
         kind = config["learner"]["gradient_booster"]["name"]
-        if kind != "gbtree":
-            raise ValueError(f"the model's booster is {kind!r}, expected 'gbtree'")
+        if kind not in ("gbtree", "dart", "gblinear"):
+            raise ValueError(f"the model's booster is {kind!r}, expected 'gbtree', 'dart' or 'gblinear'")
+        best = getattr(model, "best_iteration", None) if not isinstance(model, xgboost.Booster) else None
+        if kind != "gblinear" and best is not None and best + 1 < self.booster.num_boosted_rounds():
+            self.booster = self.booster[: best + 1]  # a file holds all trees; the wrapper predicts with these
 
     def width(self):
         return self.booster.num_features()

@@ -72,24 +72,8 @@ type Builder struct {
 
 // NewBuilder checks what all trees share.
 func NewBuilder(c Config) (*Builder, error) {
-	margins := len(c.Base)
-	switch {
-	case c.Features < 1 || c.Features > MaxFeatures:
-		return nil, fmt.Errorf("%d features: from 1 to %d are supported", c.Features, MaxFeatures)
-	case margins < 1 || margins > MaxMargins:
-		return nil, fmt.Errorf("%d outputs: from 1 to %d are supported", margins, MaxMargins)
-	case !equalOrEmpty(c.FeatureNames, c.Features):
-		return nil, fmt.Errorf("%d feature names for %d features", len(c.FeatureNames), c.Features)
-	case !equalOrEmpty(c.FeatureTypes, c.Features):
-		return nil, fmt.Errorf("%d feature types for %d features", len(c.FeatureTypes), c.Features)
-	case !equalOrEmpty(c.Categorical, c.Features):
-		return nil, fmt.Errorf("%d categorical flags for %d features", len(c.Categorical), c.Features)
-	case !equalOrEmpty(c.Categories, c.Features):
-		return nil, fmt.Errorf("categories of %d features for %d features", len(c.Categories), c.Features)
-	case c.Float64 && c.Vectors:
-		return nil, fmt.Errorf("leaves of several values are summed in float32 only")
-	case c.Sigma < 0 || c.Sigma-c.Sigma != 0:
-		return nil, fmt.Errorf("sigma of %v", c.Sigma)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	c.Info = cloneInfo(c.Info)
 	if len(c.Categorical) == 0 {
@@ -106,6 +90,30 @@ func NewBuilder(c Config) (*Builder, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// check is for what does not depend on trees.
+func (c *Config) check() error {
+	margins := len(c.Base)
+	switch {
+	case c.Features < 1 || c.Features > MaxFeatures:
+		return fmt.Errorf("%d features: from 1 to %d are supported", c.Features, MaxFeatures)
+	case margins < 1 || margins > MaxMargins:
+		return fmt.Errorf("%d outputs: from 1 to %d are supported", margins, MaxMargins)
+	case !equalOrEmpty(c.FeatureNames, c.Features):
+		return fmt.Errorf("%d feature names for %d features", len(c.FeatureNames), c.Features)
+	case !equalOrEmpty(c.FeatureTypes, c.Features):
+		return fmt.Errorf("%d feature types for %d features", len(c.FeatureTypes), c.Features)
+	case !equalOrEmpty(c.Categorical, c.Features):
+		return fmt.Errorf("%d categorical flags for %d features", len(c.Categorical), c.Features)
+	case !equalOrEmpty(c.Categories, c.Features):
+		return fmt.Errorf("categories of %d features for %d features", len(c.Categories), c.Features)
+	case c.Float64 && c.Vectors:
+		return fmt.Errorf("leaves of several values are summed in float32 only")
+	case c.Sigma < 0 || c.Sigma-c.Sigma != 0:
+		return fmt.Errorf("sigma of %v", c.Sigma)
+	}
+	return nil
 }
 
 // Add checks a tree and appends it. Errors name the node, and end the building. The tree's slices may be used again

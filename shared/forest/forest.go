@@ -1,10 +1,13 @@
 // Package forest is the one representation of tree ensembles and the kernel that scores it. Readers below it turn files
 // of a training library into a Model through a Builder, which checks the shape of every tree, so that scoring needs no
-// checks: a walk takes at most as many steps as its tree is deep and cannot hang.
+// checks: a walk takes at most as many steps as its tree is deep and cannot hang. A library's linear models share the
+// Model and its links (FromLinear).
 //
 // It is not for reading files, not for the meaning of features (package feature) and not for what is done with outputs
 // after the training library's own transform (package score).
 package forest
+
+import "github.com/millrace-ml/millrace/shared/linear"
 
 // Limits on what a Builder takes. They are far above real models and far below what would exhaust a small function.
 const (
@@ -20,7 +23,7 @@ type Info struct {
 	Format    string // "xgboost", "lightgbm"
 	Version   string // of the library that wrote the file, or of the format where the file has only that
 	Objective string
-	Trees     int
+	Trees     int // 0 for a linear model
 	Nodes     int
 	Features  int
 	Float64   bool // the library compares and sums in float64, else in float32
@@ -39,8 +42,9 @@ type Info struct {
 type Model struct {
 	info      Info
 	transform transform
-	single    *kernel[float32] // one of the two, by Info.Float64
+	single    *kernel[float32] // one of the three
 	double    *kernel[float64]
+	linear    *linear.Model
 }
 
 // Info describes the model.
@@ -64,8 +68,11 @@ func newScratch[T float](k *kernel[T]) scratch[T] {
 
 // NewScratch allocates all that Predict and Margin need, so that they allocate nothing.
 func (m *Model) NewScratch() *Scratch {
-	if m.double != nil {
+	switch {
+	case m.double != nil:
 		return &Scratch{double: newScratch(m.double)}
+	case m.linear != nil:
+		return &Scratch{single: scratch[float32]{margins: make([]float32, linearRows*m.info.Margins)}}
 	}
 	return &Scratch{single: newScratch(m.single)}
 }
@@ -80,7 +87,7 @@ func (m *Model) Predict(x []float64, rows int, out []float64, s *Scratch) {
 		})
 		return
 	}
-	blocks(m.single, x, rows, &s.single, func(first, n int, margins []float32) {
+	m.inSingle(x, rows, s, func(first, n int, margins []float32) {
 		m.transform.single(margins, out[first*width:(first+n)*width])
 	})
 }
@@ -94,9 +101,18 @@ func (m *Model) Margin(x []float64, rows int, out []float64, s *Scratch) {
 		})
 		return
 	}
-	blocks(m.single, x, rows, &s.single, func(first, n int, margins []float32) {
+	m.inSingle(x, rows, s, func(first, n int, margins []float32) {
 		identity(margins, out[first*width:(first+n)*width])
 	})
+}
+
+// inSingle scores block after block with what sums in float32.
+func (m *Model) inSingle(x []float64, rows int, s *Scratch, yield func(first, n int, margins []float32)) {
+	if m.linear != nil {
+		m.linearBlocks(x, rows, s, yield)
+		return
+	}
+	blocks(m.single, x, rows, &s.single, yield)
 }
 
 // blocks scores block after block; yield gets the first row, the number of rows and their margins.

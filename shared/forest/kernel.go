@@ -30,8 +30,8 @@ type slot[T float] struct {
 	missing T
 }
 
-// linear is the model of a linear leaf.
-type linear struct {
+// leafModel is the model of a linear leaf.
+type leafModel struct {
 	constant float64
 	terms    []term
 }
@@ -53,8 +53,8 @@ type kernel[T float] struct {
 	steps    []uint8  // per group of eight trees: the depth of its deepest
 	vectors  []T      // rows of margins leaf values, nil for scalar leaves
 
-	flush  bool              // values of at most Tiny are 0
-	linear map[uint32]linear // per leaf node that has one, nil without linear leaves
+	flush  bool                 // values of at most Tiny are 0
+	linear map[uint32]leafModel // per leaf node that has one, nil without linear leaves
 	terms  []term
 
 	slots []slot[T] // slot i of the row is slots[i-1]
@@ -140,7 +140,7 @@ func (k *kernel[T]) addLinear(margins []T, margin []uint32, group int, at *[lane
 }
 
 // value adds up the terms; instead is the value where a feature is missing.
-func (f *linear) value(instead float64, x []float64, flush bool) float64 {
+func (f *leafModel) value(instead float64, x []float64, flush bool) float64 {
 	sum := f.constant
 	for _, t := range f.terms {
 		v := x[t.feature]

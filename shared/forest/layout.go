@@ -126,7 +126,7 @@ func (b *layout[T]) linear(l *Linear, at uint32) error {
 		return fmt.Errorf("leaf constant is %v", l.Const)
 	}
 	if b.k.linear == nil {
-		b.k.linear = map[uint32]linear{}
+		b.k.linear = map[uint32]leafModel{}
 	}
 	first := len(b.k.terms)
 	for i, f := range l.Features {
@@ -138,7 +138,7 @@ func (b *layout[T]) linear(l *Linear, at uint32) error {
 		}
 		b.k.terms = append(b.k.terms, term{coefficient: l.Coefficients[i], feature: uint32(f)})
 	}
-	b.k.linear[at] = linear{constant: l.Const, terms: b.k.terms[first:len(b.k.terms):len(b.k.terms)]}
+	b.k.linear[at] = leafModel{constant: l.Const, terms: b.k.terms[first:len(b.k.terms):len(b.k.terms)]}
 	return nil
 }
 

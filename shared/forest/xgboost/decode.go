@@ -18,6 +18,8 @@ type decoder struct {
 		tree, treeParam, encoding []field
 	}
 	enc encoding // the encoding that is read just now
+
+	modelSeen bool
 }
 
 // field is a key that an object may have. A nil read skips the value.

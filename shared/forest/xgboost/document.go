@@ -1,6 +1,7 @@
 package xgboost
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/millrace-ml/millrace/shared/forest"
@@ -15,7 +16,12 @@ type document struct {
 	objective     string
 	param         struct{ baseScore, numClass, numFeature, numTarget string }
 	booster       string
-	dropped       bool // has weights of dropped trees: dart, whatever its name
+	nested        bool      // the model stands in an object of its own, as dart's did up to 3.2
+	beside        bool      // there is a weight_drop beside the model, up to 3.3
+	inside        bool      // there is a weight_drop in the model, from 3.4
+	weightDrop    []float32 // dart: what the leaves of each tree are multiplied with
+	linear        bool      // there are weights of a linear model
+	weights       []float32
 	numTrees      string
 	treeInfo      []int32
 	iterations    []int32
@@ -118,24 +124,24 @@ func (d *decoder) learner() error {
 	})
 }
 
-// booster reads gbtree, and of the other boosters enough to name them: dart hides under three shapes.
+// booster reads a booster. The weights of dart have had three homes, and its model two.
 func (d *decoder) booster() error {
 	return d.object([]field{
-		{"gbtree", func() error { d.doc.dropped = true; return d.skip() }},
+		{"gbtree", func() error {
+			d.doc.nested = true
+			return d.object([]field{{"model", d.model}, {"name", nil}})
+		}},
 		{"model", d.model},
 		{"name", d.text(&d.doc.booster)},
-		{"weight_drop", d.weightDrop},
-	})
-}
-
-func (d *decoder) weightDrop() error {
-	return d.elements(func(int) error {
-		d.doc.dropped = true
-		return d.skip()
+		{"weight_drop", func() error { d.doc.beside = true; return d.floats(&d.doc.weightDrop) }},
 	})
 }
 
 func (d *decoder) model() error {
+	if d.modelSeen {
+		return errors.New("there is another model")
+	}
+	d.modelSeen = true
 	return d.object([]field{
 		{"boosted_rounds", nil},
 		{"cats", func() error {
@@ -147,8 +153,8 @@ func (d *decoder) model() error {
 		{"iteration_indptr", func() error { return d.ints(&d.doc.iterations) }},
 		{"tree_info", func() error { return d.ints(&d.doc.treeInfo) }},
 		{"trees", d.trees},
-		{"weight_drop", d.weightDrop},
-		{"weights", nil},
+		{"weight_drop", func() error { d.doc.inside = true; return d.floats(&d.doc.weightDrop) }},
+		{"weights", func() error { d.doc.linear = true; return d.floats(&d.doc.weights) }},
 	})
 }
 

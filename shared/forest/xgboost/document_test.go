@@ -21,9 +21,11 @@ type (
 const testFolder = "testdata/xgb-3.4.1"
 
 // load parses a model of testdata.
-func load(t testing.TB, name string) object {
+func load(t testing.TB, name string) object { return loadFrom(t, testFolder, name) }
+
+func loadFrom(t testing.TB, folder, name string) object {
 	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(file(t, testFolder, name+".json")))
+	d := json.NewDecoder(bytes.NewReader(file(t, folder, name+".json")))
 	d.UseNumber()
 	var doc object
 	if err := d.Decode(&doc); err != nil {
@@ -45,7 +47,14 @@ func get(v any, path ...any) any {
 	return v
 }
 
-func boosterOf(doc object) object { return get(doc, "learner", "gradient_booster", "model").(object) }
+// boosterOf is the model, which dart had one level deeper up to 3.2.
+func boosterOf(doc object) object {
+	b := get(doc, "learner", "gradient_booster").(object)
+	if nested, ok := b["gbtree"].(object); ok {
+		b = nested
+	}
+	return b["model"].(object)
+}
 
 func treeOf(doc object, i int) object { return get(boosterOf(doc), "trees", i).(object) }
 

@@ -10,6 +10,9 @@ import (
 
 // FuzzRead: any bytes give a model that can be used, or a fault.Invalid of moderate length.
 func FuzzRead(f *testing.F) {
+	for _, name := range []string{"dart", "linear_softprob"} {
+		f.Add(file(f, testFolder, name+".ubj"))
+	}
 	for _, name := range []string{"logistic", "softprob", "vectors"} {
 		f.Add(file(f, testFolder, name+".json"))
 		f.Add(file(f, testFolder, name+".ubj"))

@@ -22,12 +22,18 @@ func (doc *document) model() (*forest.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if doc.linear {
+		return doc.linearModel(config)
+	}
 	b, err := forest.NewBuilder(config)
 	if err != nil {
 		return nil, err
 	}
 	for i, raw := range doc.trees {
 		t, err := raw.tree(doc, &config)
+		if err == nil {
+			err = doc.drop(i, t)
+		}
 		if err == nil {
 			t.Margin = int(doc.treeInfo[i])
 			err = b.Add(t)
@@ -41,26 +47,23 @@ func (doc *document) model() (*forest.Model, error) {
 }
 
 // check refuses what is not read, most telling first, and counts that do not agree.
-func (doc *document) check() (objective, error) {
-	var o objective
+func (doc *document) check() (o objective, err error) {
 	if len(doc.version) != 3 {
 		return o, fmt.Errorf("version has %d numbers, expected 3", len(doc.version))
 	}
 	if !doc.atLeast(1, 3) || doc.version[0] > 3 { // 1.0 to 1.2 summed in another order
 		return o, fmt.Errorf("written by XGBoost %s; this reader knows 1.3 to 3: load the model with one of these and save it again", doc.release())
 	}
-	if doc.booster != "gbtree" || doc.dropped {
-		name := doc.booster
-		if name == "gbtree" {
-			name = "dart"
-		}
-		return o, fmt.Errorf("booster %s is not supported; train with booster=gbtree", clip([]byte(name)))
-	}
-	o, err := doc.lookUp()
-	if err != nil {
+	if o, err = doc.lookUp(); err != nil {
 		return o, err
 	}
+	if doc.booster == "gblinear" {
+		return o, doc.checkLinear()
+	}
 	n := len(doc.trees)
+	if err := doc.checkDart(n); err != nil {
+		return o, err
+	}
 	if declared, err := whole("num_trees", doc.numTrees); err != nil {
 		return o, err
 	} else if declared != n || len(doc.treeInfo) != n {

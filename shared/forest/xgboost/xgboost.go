@@ -1,7 +1,7 @@
-// Package xgboost reads tree models that XGBoost saved as JSON or UBJSON, whatever the file is called. It accepts what it
-// can score to the last bit and refuses everything else by name, with what to do.
+// Package xgboost reads models that XGBoost saved as JSON or UBJSON, whatever the file is called: the boosters gbtree, dart
+// and gblinear. It accepts what it can score to the last bit and refuses everything else by name, with what to do.
 //
-// It is not for gblinear and dart boosters, nor for the binary format that XGBoost dropped in 3.1.
+// It is not for the binary format that XGBoost dropped in 3.1.
 package xgboost
 
 import (

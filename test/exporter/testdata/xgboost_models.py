@@ -21,6 +21,17 @@ def regression(folder):
     refused("no model", TypeError, export, object(), X, "xgb-other", version="1", folder=folder)
 
 
+def boosters(folder):
+    _, X, y = frame()
+    X = X.drop(columns="colour")
+    dart = xgb.train(dict(QUIET, booster="dart", rate_drop=0.5, objective="reg:squarederror"), xgb.DMatrix(X, y), 7)
+    export(dart, X, "xgb-dart", version="1", folder=folder)
+    done("xgb-dart", "xgboost", ["prediction"], 7)
+    linear = xgb.train({"nthread": 1, "booster": "gblinear", "updater": "coord_descent", "objective": "count:poisson"}, xgb.DMatrix(X, y), 4)
+    export(linear, X, "xgb-linear", version="1", folder=folder)
+    done("xgb-linear", "xgboost", ["prediction"], 0)
+
+
 def classes(folder):
     from sklearn.preprocessing import LabelEncoder
 
@@ -34,6 +45,7 @@ def classes(folder):
 
 def main(folder):
     regression(folder)
+    boosters(folder)
     try:
         import sklearn  # noqa: F401
     except ImportError:
