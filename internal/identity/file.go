@@ -40,17 +40,10 @@ func named(ctx context.Context, getenv func(string) string, audience string) (st
 
 // wellKnown reads the credentials that `gcloud auth application-default login` wrote.
 func wellKnown(ctx context.Context, getenv func(string) string, audience string) (string, error) {
-	folder := getenv("HOME")
-	if folder != "" {
-		folder = filepath.Join(folder, ".config")
-	}
-	if runtime.GOOS == "windows" {
-		folder = getenv("APPDATA")
-	}
-	if folder == "" {
+	path := wellKnownPath(getenv)
+	if path == "" {
 		return "", errNone
 	}
-	path := filepath.Join(folder, "gcloud", "application_default_credentials.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", errNone
@@ -59,6 +52,21 @@ func wellKnown(ctx context.Context, getenv func(string) string, audience string)
 		return "", fault.New(fault.Unauthenticated, err, "%s cannot be read", path)
 	}
 	return fromFile(ctx, b, path, audience, http.DefaultTransport)
+}
+
+// wellKnownPath is where gcloud leaves credentials for programs, "" when the environment names no home.
+func wellKnownPath(getenv func(string) string) string {
+	folder := getenv("HOME")
+	if folder != "" {
+		folder = filepath.Join(folder, ".config")
+	}
+	if runtime.GOOS == "windows" {
+		folder = getenv("APPDATA")
+	}
+	if folder == "" {
+		return ""
+	}
+	return filepath.Join(folder, "gcloud", "application_default_credentials.json")
 }
 
 // keys are the parts of a credentials file that decide how a token is made of it.
@@ -108,7 +116,7 @@ func unusable(err error, path string) error {
 // impersonated asks for a token of another account. The source authorises the request itself here: the library's own way
 // from a file sends that request without credentials when it is given a client.
 func impersonated(b []byte, k keys, path, audience string, rt http.RoundTripper) (*auth.Credentials, error) {
-	account, _, _ := strings.Cut(k.Impersonation[strings.LastIndex(k.Impersonation, "/")+1:], ":")
+	account := impersonatedAccount(k.Impersonation)
 	if account == "" {
 		return nil, fault.New(fault.Unauthenticated, nil, "the credentials of %s impersonate no service account, and only those have identity tokens: "+
 			"name one (service_account: of google-github-actions/auth, or --service-account= of gcloud iam workload-identity-pools create-cred-config)", path)
@@ -133,6 +141,12 @@ func impersonated(b []byte, k keys, path, audience string, rt http.RoundTripper)
 		Audience: audience, TargetPrincipal: account, IncludeEmail: true, Credentials: base,
 		Client: &http.Client{Transport: bearer{base, rt}, Timeout: limit},
 	})
+}
+
+// impersonatedAccount is the account in the address of its token: …/serviceAccounts/ACCOUNT:generateAccessToken.
+func impersonatedAccount(url string) string {
+	account, _, _ := strings.Cut(url[strings.LastIndex(url, "/")+1:], ":")
+	return account
 }
 
 // without is a JSON object less one key.

@@ -19,36 +19,41 @@ const gcloudLimit = 30 * time.Second
 // gcloud asks the command line that a person is signed in with. Service accounts and impersonation name the audience, which
 // a person's account may not: gcloud then says so before it asks anyone, and is asked again without.
 func gcloud(ctx context.Context, getenv func(string) string, audience string) (string, error) {
-	program := find(getenv("PATH"), "gcloud")
+	program := Find(getenv, "gcloud")
 	if program == "" {
 		return "", errNone
 	}
-	token, said, err := printToken(ctx, program, "--audiences="+audience)
+	const command = "auth print-identity-token"
+	token, said, err := runGcloud(ctx, program, "auth", "print-identity-token", "--quiet", "--audiences="+audience)
 	if err != nil && strings.Contains(said, "Invalid account type") {
-		token, said, err = printToken(ctx, program)
+		token, said, err = runGcloud(ctx, program, "auth", "print-identity-token", "--quiet")
 	}
-	switch {
-	case ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay):
-		return "", fault.New(fault.Timeout, err, "gcloud auth print-identity-token took longer than %s; run it yourself to see why", gcloudLimit)
-	case err != nil:
-		return "", fault.New(fault.Unauthenticated, nil, "gcloud gave no identity token (%s); run: gcloud auth login", reason(said, err))
+	if err != nil {
+		return "", gcloudError(ctx, command, said, err)
 	}
-	return check(token, "gcloud auth print-identity-token")
+	return check(token, "gcloud "+command)
 }
 
-func printToken(ctx context.Context, program string, args ...string) (token, said string, err error) {
+func gcloudError(ctx context.Context, command, said string, err error) error {
+	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) {
+		return fault.New(fault.Timeout, err, "gcloud %s took longer than %s; run it yourself to see why", command, gcloudLimit)
+	}
+	return fault.New(fault.Unauthenticated, nil, "gcloud %s gave nothing (%s); run: gcloud auth login", command, reason(said, err))
+}
+
+// runGcloud runs one command without questions, and gives what it printed on both outputs.
+func runGcloud(ctx context.Context, program string, args ...string) (out, said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, gcloudLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, append([]string{"auth", "print-identity-token", "--quiet"}, args...)...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "CLOUDSDK_CORE_DISABLE_PROMPTS=1")
 	cmd.WaitDelay = time.Second // gcloud is a shell script: its child may outlive it and hold the pipes
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err = cmd.Run()
-	if ctx.Err() != nil {
-		err = errors.Join(exec.ErrWaitDelay, ctx.Err())
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	if err = cmd.Run(); ctx.Err() != nil {
+		err = ctx.Err()
 	}
-	return out.String(), errs.String(), err
+	return o.String(), e.String(), err
 }
 
 // reason is the first line in which gcloud says what is wrong.
@@ -65,9 +70,9 @@ func reason(said string, err error) string {
 	return err.Error()
 }
 
-// find looks a program up on the path that was given, not on this process's.
-func find(path, program string) string {
-	for _, dir := range filepath.SplitList(path) {
+// Find looks a program up on the PATH of the given environment, "" if it is not there.
+func Find(getenv func(string) string, program string) string {
+	for _, dir := range filepath.SplitList(getenv("PATH")) {
 		if dir == "" {
 			continue
 		}

@@ -1,6 +1,7 @@
-// Package identity gives the identity token with which a private Cloud Run service lets a caller in: of a service account
-// where this process has one, else of the person who is signed in to gcloud. It is not for access tokens of Google's APIs,
-// which Google's clients fetch themselves. A token is never printed and never part of an error.
+// Package identity says who this process is: the identity token with which a private Cloud Run service lets a caller in, of a
+// service account where there is one, else of the person who is signed in to gcloud; and the access token for the few
+// requests to Google's APIs that go without one of Google's clients, which find theirs themselves. A token is never printed
+// and never part of an error.
 package identity
 
 import (

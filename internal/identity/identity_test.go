@@ -50,6 +50,10 @@ func google(t *testing.T) (host string, rt http.RoundTripper) {
 		}
 		fmt.Fprintf(w, "metadata.%s\n", r.FormValue("audience"))
 	})
+	for path, answer := range map[string]string{"service-accounts/default/token": `{"access_token":"machine","expires_in":1}`, "service-accounts/default/email": "vm@p.iam.gserviceaccount.com\n"} {
+		mux.HandleFunc("GET /computeMetadata/v1/instance/"+path, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, answer) })
+	}
+	mux.HandleFunc("GET /computeMetadata/v1/project/project-id", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "p") })
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		parts := strings.Split(r.FormValue("assertion"), ".")
 		w.Header().Set("Content-Type", "application/json")
@@ -138,9 +142,9 @@ func TestTheSources(t *testing.T) {
 	}
 }
 
-func TestCredentialFiles(t *testing.T) {
-	t.Parallel()
-	host, rt := google(t)
+// serviceAccount is a key file whose token endpoint is the fake one.
+func serviceAccount(t *testing.T, host string) map[string]any {
+	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -149,8 +153,14 @@ func TestCredentialFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	account := map[string]any{"type": "service_account", "client_email": "me@p.iam.gserviceaccount.com", "private_key_id": "k", "token_uri": "http://" + host + "/token",
+	return map[string]any{"type": "service_account", "client_email": "me@p.iam.gserviceaccount.com", "private_key_id": "k", "token_uri": "http://" + host + "/token", "project_id": "p",
 		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))}
+}
+
+func TestCredentialFiles(t *testing.T) {
+	t.Parallel()
+	host, rt := google(t)
+	account := serviceAccount(t, host)
 	user := map[string]any{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"}
 	const target = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/shop@p.iam.gserviceaccount.com:generateAccessToken"
 	subject := write(t, filepath.Join(t.TempDir(), "subject"), "github", 0o600)
