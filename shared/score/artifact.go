@@ -68,15 +68,26 @@ func checkDigest(data []byte, a *manifest.Artifact) (string, error) {
 var readers = []struct {
 	format string
 	sniff  func([]byte) bool
-	read   func([]byte) (*forest.Model, error)
+	read   func([]byte) (engine, error)
 }{
-	{"xgboost", xgboost.Sniff, xgboost.Read},
-	{"lightgbm", lightgbm.Sniff, lightgbm.Read},
+	{"xgboost", xgboost.Sniff, readTrees(xgboost.Read)},
+	{"lightgbm", lightgbm.Sniff, readTrees(lightgbm.Read)},
+}
+
+// readTrees makes an engine of what a reader of tree ensembles gives.
+func readTrees(read func([]byte) (*forest.Model, error)) func([]byte) (engine, error) {
+	return func(data []byte) (engine, error) {
+		m, err := read(data)
+		if err != nil {
+			return nil, err
+		}
+		return treeEngine{m}, nil
+	}
 }
 
 // readEngine opens the artifact by its content. The manifest's format must agree; where the content tells nothing, its
 // reader says what is wrong.
-func readEngine(data []byte, format string) (*forest.Model, error) {
+func readEngine(data []byte, format string) (engine, error) {
 	for _, r := range readers {
 		if !r.sniff(data) {
 			continue

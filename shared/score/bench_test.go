@@ -45,9 +45,11 @@ func benchModel(b *testing.B, trees int) *Model {
 		}
 	}
 	m := &Model{manifest: man}
-	if m.engine, err = builder.Model(); err != nil {
+	model, err := builder.Model()
+	if err != nil {
 		b.Fatal(err)
 	}
+	m.engine = treeEngine{model}
 	if m.contract, err = feature.New(man); err != nil {
 		b.Fatal(err)
 	}

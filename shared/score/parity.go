@@ -77,7 +77,7 @@ func (m *Model) compare(p *parityRow, i int, s *Scorer) error {
 				m.contract.FeatureNames()[f], show(matrix[f]), show(p.features[f]), show(got...), show(p.prediction...))
 		}
 		engine := make([]float64, outputs)
-		m.engine.Predict(p.features, 1, engine, s.scratch)
+		s.worker.predict(p.features, 1, engine)
 		if !slices.EqualFunc(engine, p.prediction, m.same) {
 			return fmt.Errorf("%s: from the recorded features the prediction is %s, in training %s: the artifact is another one, or the "+
 				"recorded call used other trees than the file holds", place, show(engine...), show(p.prediction...))

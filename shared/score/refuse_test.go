@@ -163,7 +163,7 @@ func TestParityOfExpressions(t *testing.T) {
 	t.Parallel()
 	m := open(t, folder(t, folderOptions{}))
 	prediction := make([]float64, 1)
-	m.engine.Predict([]float64{16777218, 16777218, 0, 0}, 1, prediction, m.engine.NewScratch())
+	m.engine.newWorker().predict([]float64{16777218, 16777218, 0, 0}, 1, prediction)
 	for _, c := range []struct{ name, triple, age, want string }{
 		{"a rounding error away", "50331650.999997", "16777218", ""},
 		{"further away", "50331650.9", "16777218", `feature "size" is 16777216.96`},

@@ -19,7 +19,7 @@ import (
 type Model struct {
 	manifest *manifest.Manifest
 	contract *feature.Contract
-	engine   *forest.Model
+	engine   engine
 	digest   string
 	rules    []rule
 }
