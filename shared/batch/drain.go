@@ -37,7 +37,7 @@ func (b *Batch) Drain(ctx context.Context) (DrainReport, error) {
 		}
 		if err := b.drainOne(ctx, run, &report); err != nil {
 			report.Errors++
-			b.log(ctx).LogAttrs(ctx, slog.LevelWarn, "run stays in the line", append(attrs(run), slog.Any("error", err))...)
+			b.log(ctx).LogAttrs(ctx, slog.LevelWarn, "run stays in the line", append(stuck(run), slog.Any("error", err))...)
 		}
 	}
 	report.Left = 0

@@ -121,21 +121,37 @@ func (s *sweep) findTicks(ctx context.Context) error {
 func (s *sweep) findTick(ctx context.Context, r *pipeline.Release, table *timetable) error {
 	now := s.o.Now()
 	at := table.last(s.oldest(now), now.Add(-s.o.MinAge))
-	if at.IsZero() {
+	missing, err := s.missing(ctx, r, table.name, at)
+	if err != nil {
+		return err
+	}
+	if !missing {
+		s.onTime(ctx, r.Model, table.name)
 		return nil
-	}
-	key := tickKey(r.Model, table.name, at)
-	known, err := s.ledger.GetAll(ctx, []string{key})
-	if err != nil || known[key] != nil {
-		return err
-	}
-	due, err := s.wasDue(ctx, r, table.name, at)
-	if err != nil || !due {
-		return err
 	}
 	s.startFound(ctx, Tick{Ask: Ask{Model: r.Model, Schedule: table.name}, Scheduled: at},
 		slog.String("model", r.Model), slog.String("schedule", table.name), slog.Time("tick", at))
 	return nil
+}
+
+// missing says whether a tick was due and has no record.
+func (s *sweep) missing(ctx context.Context, r *pipeline.Release, schedule string, at time.Time) (bool, error) {
+	if at.IsZero() {
+		return false, nil
+	}
+	key := tickKey(r.Model, schedule, at)
+	known, err := s.ledger.GetAll(ctx, []string{key})
+	if err != nil || known[key] != nil {
+		return false, err
+	}
+	return s.wasDue(ctx, r, schedule, at)
+}
+
+// onTime says that no run of a schedule is missing. The alert on missed schedules rests on the absence of this line, since
+// a sweep that does not come is no sign of anything else.
+func (s *sweep) onTime(ctx context.Context, model, schedule string) {
+	s.log(ctx).LogAttrs(ctx, slog.LevelInfo, "schedule is on time",
+		slog.String("event", "schedule_on_time"), slog.String("model", model), slog.String("schedule", schedule))
 }
 
 // wasDue says whether the schedule existed at the tick: the model was released by then, or, if it has been released again

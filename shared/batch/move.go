@@ -69,6 +69,9 @@ func attrs(run *ledger.Run) []slog.Attr {
 	return a
 }
 
+// stuck are the keys of a line about a run that could not be brought further this time. The alert counts such lines.
+func stuck(run *ledger.Run) []slog.Attr { return append(attrs(run), slog.String("event", "run_stuck")) }
+
 // busy says that a live owner is at work. The caller may come again when its lease is over.
 func busy(run *ledger.Run, left time.Duration) error {
 	err := fault.New(fault.Unavailable, nil, "run %s is being started by another request", run.ID)

@@ -112,7 +112,7 @@ func (s *sweep) driveOn(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, s.o.Deadline)
 			defer cancel()
 			if _, err := s.drive(ctx, run); err != nil {
-				s.trouble(ctx, "run is stuck", err, attrs(run)...)
+				s.trouble(ctx, "run is stuck", err, stuck(run)...)
 				return
 			}
 			s.add(&s.report.Driven)
@@ -130,7 +130,7 @@ func (s *sweep) mirrorAll(ctx context.Context) error {
 		err := s.each(ctx, state, func(run *ledger.Run) {
 			next, overdue, err := s.mirror(ctx, run)
 			if err != nil {
-				s.trouble(ctx, "run cannot be followed", err, attrs(run)...)
+				s.trouble(ctx, "run cannot be followed", err, stuck(run)...)
 				return
 			}
 			if next.State.Final() {

@@ -83,7 +83,8 @@ func (t *task) publishRun(ctx context.Context, p *planInput) error {
 // logRejects writes the line that the alert on rejected rows rests on.
 func (t *task) logRejects(ctx context.Context, p *planInput, o *outcome) {
 	t.log.LogAttrs(ctx, slog.LevelWarn, "rows were rejected", slog.String("event", "row_rejects"), slog.String("run_id", p.run), slog.String("model", p.model),
-		slog.String("version", o.plan.Version), slog.Int64("rows", o.rows), slog.Int64("rejected", o.rejected), slog.String("reason", worst(o)))
+		slog.String("version", o.plan.Version), slog.Int64("rows", o.rows), slog.Int64("rejected", o.rejected), slog.String("reason", worst(o)),
+		slog.Bool("over_limit", !o.plan.MaxRejected.Allows(o.rejected, o.rows)))
 }
 
 func worst(o *outcome) string {
