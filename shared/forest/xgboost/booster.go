@@ -4,16 +4,17 @@ import (
 	"fmt"
 
 	"github.com/millrace-ml/millrace/shared/forest"
+	"github.com/millrace-ml/millrace/shared/forest/document"
 	"github.com/millrace-ml/millrace/shared/linear"
 )
 
 // checkDart checks the booster of trees: gbtree, or dart in one of its three shapes. Up to 3.2 it has the name dart, the
 // model in an object gbtree, the weights beside that; in 3.3 the name gbtree and the weights beside the model; from 3.4 on
 // the weights inside the model. XGBoost takes another shape without a word for a model without weights.
-func (doc *document) checkDart(trees int) error {
+func (doc *content) checkDart(trees int) error {
 	switch {
 	case doc.booster != "gbtree" && doc.booster != "dart":
-		return fmt.Errorf("booster %s is not known; known are gbtree, dart and gblinear", clip([]byte(doc.booster)))
+		return fmt.Errorf("booster %s is not known; known are gbtree, dart and gblinear", document.Clip([]byte(doc.booster)))
 	case doc.linear:
 		return fmt.Errorf("booster %s with the weights of a linear model", doc.booster)
 	case (doc.booster == "dart") != doc.nested:
@@ -40,7 +41,7 @@ func (doc *document) checkDart(trees int) error {
 }
 
 // drop multiplies the leaves of tree i with its weight, in float32. XGBoost does so in each prediction.
-func (doc *document) drop(i int, t *forest.Tree) error {
+func (doc *content) drop(i int, t *forest.Tree) error {
 	if len(doc.weightDrop) == 0 {
 		return nil
 	}
@@ -57,7 +58,7 @@ func (doc *document) drop(i int, t *forest.Tree) error {
 	return nil
 }
 
-func (doc *document) checkLinear() error {
+func (doc *content) checkLinear() error {
 	switch {
 	case doc.nested || len(doc.weightDrop) > 0 || len(doc.trees) > 0 || len(doc.treeInfo) > 0:
 		return fmt.Errorf("booster gblinear with trees or their weights")
@@ -69,7 +70,7 @@ func (doc *document) checkLinear() error {
 
 // linearModel makes the model of a gblinear: the weights stand feature by feature, one per output, and the biases behind
 // them. All outputs start from the first base score, which is XGBoost's way also where the file has one for each.
-func (doc *document) linearModel(c forest.Config) (*forest.Model, error) {
+func (doc *content) linearModel(c forest.Config) (*forest.Model, error) {
 	outputs := len(c.Base)
 	if want := (c.Features + 1) * outputs; len(doc.weights) != want {
 		return nil, fmt.Errorf("weights has %d entries, expected %d for %d features, the bias and %d outputs", len(doc.weights), want, c.Features, outputs)

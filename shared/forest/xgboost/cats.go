@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/millrace-ml/millrace/shared/forest/document"
 )
 
 // encoding is the list of a feature's training categories: texts as one run of signed bytes cut by offsets, or integers.
@@ -13,9 +15,9 @@ type encoding struct {
 }
 
 func (d *decoder) encodings() error {
-	return d.elements(func(int) error {
+	return d.Elements(func(int) error {
 		d.enc = encoding{}
-		err := d.object(d.of.encoding)
+		err := d.Object(d.of.encoding)
 		d.doc.encodings = append(d.doc.encodings, d.enc)
 		return err
 	})
@@ -53,7 +55,7 @@ func (e *encoding) names(offsetsCountBytes bool) ([]string, error) {
 		}
 		name := all[start:end]
 		if !utf8.Valid(name) {
-			return nil, fmt.Errorf("category %d is not UTF-8: %s", i, clip(name))
+			return nil, fmt.Errorf("category %d is not UTF-8: %s", i, document.Clip(name))
 		}
 		names = append(names, string(name))
 	}
@@ -61,7 +63,7 @@ func (e *encoding) names(offsetsCountBytes bool) ([]string, error) {
 }
 
 // categories are the names of all features, nil when no feature has any.
-func (doc *document) categories(features int) ([][]string, error) {
+func (doc *content) categories(features int) ([][]string, error) {
 	if len(doc.encodings) == 0 {
 		return nil, nil
 	}

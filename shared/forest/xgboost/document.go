@@ -5,10 +5,11 @@ import (
 	"fmt"
 
 	"github.com/millrace-ml/millrace/shared/forest"
+	"github.com/millrace-ml/millrace/shared/forest/document"
 )
 
-// document is what a file says, before anything is checked but its types. Texts are numbers that XGBoost writes as text.
-type document struct {
+// content is what a file says, before anything is checked but its types. Texts are numbers that XGBoost writes as text.
+type content struct {
 	version       []int32
 	bestIteration string
 	featureNames  []string
@@ -43,97 +44,102 @@ type rawTree struct {
 	param                  struct{ numNodes, numDeleted, numFeature, leafSize string }
 }
 
-func newDecoder(lex lexer) *decoder {
-	d := &decoder{lex: lex}
+// decoder moves one file into a document.
+type decoder struct {
+	*document.Decoder
+	doc  content
+	tree *rawTree // the tree that is read just now
+	of   struct { // the fields of the objects that a file has many of, or that nest
+		tree, treeParam, encoding []document.Field
+	}
+	enc encoding // the encoding that is read just now
+
+	modelSeen bool
+}
+
+func newDecoder(from *document.Decoder) *decoder {
+	d := &decoder{Decoder: from}
 	ints := func(list func(*rawTree) *[]int32) func() error {
-		return func() error { return d.ints(list(d.tree)) }
+		return func() error { return d.Ints(list(d.tree)) }
 	}
 	floats := func(list func(*rawTree) *[]float32) func() error {
-		return func() error { return d.floats(list(d.tree)) }
+		return func() error { return d.Floats(list(d.tree)) }
 	}
 	param := func(value func(*rawTree) *string) func() error {
-		return func() error { return d.text(value(d.tree))() }
+		return func() error { return d.Text(value(d.tree))() }
 	}
-	d.of.treeParam = []field{
-		{"num_deleted", param(func(t *rawTree) *string { return &t.param.numDeleted })},
-		{"num_feature", param(func(t *rawTree) *string { return &t.param.numFeature })},
-		{"num_nodes", param(func(t *rawTree) *string { return &t.param.numNodes })},
-		{"size_leaf_vector", param(func(t *rawTree) *string { return &t.param.leafSize })},
+	d.of.treeParam = []document.Field{
+		{Key: "num_deleted", Read: param(func(t *rawTree) *string { return &t.param.numDeleted })},
+		{Key: "num_feature", Read: param(func(t *rawTree) *string { return &t.param.numFeature })},
+		{Key: "num_nodes", Read: param(func(t *rawTree) *string { return &t.param.numNodes })},
+		{Key: "size_leaf_vector", Read: param(func(t *rawTree) *string { return &t.param.leafSize })},
 	}
-	d.of.tree = []field{
-		{"base_weights", floats(func(t *rawTree) *[]float32 { return &t.baseWeights })},
-		{"categories", ints(func(t *rawTree) *[]int32 { return &t.categories })},
-		{"categories_nodes", ints(func(t *rawTree) *[]int32 { return &t.categoryNodes })},
-		{"categories_segments", ints(func(t *rawTree) *[]int32 { return &t.categorySegments })},
-		{"categories_sizes", ints(func(t *rawTree) *[]int32 { return &t.categorySizes })},
-		{"default_left", ints(func(t *rawTree) *[]int32 { return &t.defaultLeft })},
-		{"id", nil},
-		{"leaf_weights", floats(func(t *rawTree) *[]float32 { return &t.leafWeights })},
-		{"left_children", ints(func(t *rawTree) *[]int32 { return &t.left })},
-		{"loss_changes", nil},
-		{"parents", nil},
-		{"right_children", ints(func(t *rawTree) *[]int32 { return &t.right })},
-		{"split_conditions", floats(func(t *rawTree) *[]float32 { return &t.conditions })},
-		{"split_indices", ints(func(t *rawTree) *[]int32 { return &t.feature })},
-		{"split_type", ints(func(t *rawTree) *[]int32 { return &t.splitType })},
-		{"sum_hessian", nil},
-		{"tree_param", func() error { return d.object(d.of.treeParam) }},
+	d.of.tree = []document.Field{
+		{Key: "base_weights", Read: floats(func(t *rawTree) *[]float32 { return &t.baseWeights })},
+		{Key: "categories", Read: ints(func(t *rawTree) *[]int32 { return &t.categories })},
+		{Key: "categories_nodes", Read: ints(func(t *rawTree) *[]int32 { return &t.categoryNodes })},
+		{Key: "categories_segments", Read: ints(func(t *rawTree) *[]int32 { return &t.categorySegments })},
+		{Key: "categories_sizes", Read: ints(func(t *rawTree) *[]int32 { return &t.categorySizes })},
+		{Key: "default_left", Read: ints(func(t *rawTree) *[]int32 { return &t.defaultLeft })},
+		{Key: "id", Read: nil},
+		{Key: "leaf_weights", Read: floats(func(t *rawTree) *[]float32 { return &t.leafWeights })},
+		{Key: "left_children", Read: ints(func(t *rawTree) *[]int32 { return &t.left })},
+		{Key: "loss_changes", Read: nil},
+		{Key: "parents", Read: nil},
+		{Key: "right_children", Read: ints(func(t *rawTree) *[]int32 { return &t.right })},
+		{Key: "split_conditions", Read: floats(func(t *rawTree) *[]float32 { return &t.conditions })},
+		{Key: "split_indices", Read: ints(func(t *rawTree) *[]int32 { return &t.feature })},
+		{Key: "split_type", Read: ints(func(t *rawTree) *[]int32 { return &t.splitType })},
+		{Key: "sum_hessian", Read: nil},
+		{Key: "tree_param", Read: func() error { return d.Object(d.of.treeParam) }},
 	}
-	d.of.encoding = []field{
-		{"offsets", func() error { return d.ints(&d.enc.offsets) }},
-		{"type", nil},
-		{"values", func() error { return d.wides(&d.enc.values) }},
+	d.of.encoding = []document.Field{
+		{Key: "offsets", Read: func() error { return d.Ints(&d.enc.offsets) }},
+		{Key: "type", Read: nil},
+		{Key: "values", Read: func() error { return d.Wides(&d.enc.values) }},
 	}
 	return d
 }
 
 // document reads the whole file.
 func (d *decoder) document() error {
-	err := d.next()
-	if err == nil {
-		err = d.object([]field{
-			{"learner", d.learner},
-			{"version", func() error { return d.ints(&d.doc.version) }},
+	return d.Whole(func() error {
+		return d.Object([]document.Field{
+			{Key: "learner", Read: d.learner},
+			{Key: "version", Read: func() error { return d.Ints(&d.doc.version) }},
 		})
-	}
-	if err == nil {
-		err = d.next() // nothing may follow
-	}
-	if err != nil {
-		return fmt.Errorf("byte %d: %w", d.lex.offset(), err)
-	}
-	return nil
+	})
 }
 
 func (d *decoder) learner() error {
-	return d.object([]field{
-		{"attributes", func() error { return d.some(field{"best_iteration", d.text(&d.doc.bestIteration)}) }},
-		{"feature_names", d.texts(&d.doc.featureNames)},
-		{"feature_types", d.texts(&d.doc.featureTypes)},
-		{"gradient_booster", d.booster},
-		{"learner_model_param", func() error {
-			return d.object([]field{
-				{"base_score", d.text(&d.doc.param.baseScore)},
-				{"boost_from_average", nil},
-				{"num_class", d.text(&d.doc.param.numClass)},
-				{"num_feature", d.text(&d.doc.param.numFeature)},
-				{"num_target", d.text(&d.doc.param.numTarget)},
+	return d.Object([]document.Field{
+		{Key: "attributes", Read: func() error { return d.Some(document.Field{Key: "best_iteration", Read: d.Text(&d.doc.bestIteration)}) }},
+		{Key: "feature_names", Read: d.Texts(&d.doc.featureNames)},
+		{Key: "feature_types", Read: d.Texts(&d.doc.featureTypes)},
+		{Key: "gradient_booster", Read: d.booster},
+		{Key: "learner_model_param", Read: func() error {
+			return d.Object([]document.Field{
+				{Key: "base_score", Read: d.Text(&d.doc.param.baseScore)},
+				{Key: "boost_from_average", Read: nil},
+				{Key: "num_class", Read: d.Text(&d.doc.param.numClass)},
+				{Key: "num_feature", Read: d.Text(&d.doc.param.numFeature)},
+				{Key: "num_target", Read: d.Text(&d.doc.param.numTarget)},
 			})
 		}},
-		{"objective", func() error { return d.some(field{"name", d.text(&d.doc.objective)}) }}, // the rest steers training
+		{Key: "objective", Read: func() error { return d.Some(document.Field{Key: "name", Read: d.Text(&d.doc.objective)}) }}, // the rest steers training
 	})
 }
 
 // booster reads a booster. The weights of dart have had three homes, and its model two.
 func (d *decoder) booster() error {
-	return d.object([]field{
-		{"gbtree", func() error {
+	return d.Object([]document.Field{
+		{Key: "gbtree", Read: func() error {
 			d.doc.nested = true
-			return d.object([]field{{"model", d.model}, {"name", nil}})
+			return d.Object([]document.Field{{Key: "model", Read: d.model}, {Key: "name", Read: nil}})
 		}},
-		{"model", d.model},
-		{"name", d.text(&d.doc.booster)},
-		{"weight_drop", func() error { d.doc.beside = true; return d.floats(&d.doc.weightDrop) }},
+		{Key: "model", Read: d.model},
+		{Key: "name", Read: d.Text(&d.doc.booster)},
+		{Key: "weight_drop", Read: func() error { d.doc.beside = true; return d.Floats(&d.doc.weightDrop) }},
 	})
 }
 
@@ -142,29 +148,29 @@ func (d *decoder) model() error {
 		return errors.New("there is another model")
 	}
 	d.modelSeen = true
-	return d.object([]field{
-		{"boosted_rounds", nil},
-		{"cats", func() error {
-			return d.object([]field{{"enc", d.encodings}, {"feature_segments", nil}, {"sorted_idx", nil}})
+	return d.Object([]document.Field{
+		{Key: "boosted_rounds", Read: nil},
+		{Key: "cats", Read: func() error {
+			return d.Object([]document.Field{{Key: "enc", Read: d.encodings}, {Key: "feature_segments", Read: nil}, {Key: "sorted_idx", Read: nil}})
 		}},
-		{"gbtree_model_param", func() error {
-			return d.object([]field{{"num_parallel_tree", nil}, {"num_trees", d.text(&d.doc.numTrees)}, {"size_leaf_vector", nil}})
+		{Key: "gbtree_model_param", Read: func() error {
+			return d.Object([]document.Field{{Key: "num_parallel_tree", Read: nil}, {Key: "num_trees", Read: d.Text(&d.doc.numTrees)}, {Key: "size_leaf_vector", Read: nil}})
 		}},
-		{"iteration_indptr", func() error { return d.ints(&d.doc.iterations) }},
-		{"tree_info", func() error { return d.ints(&d.doc.treeInfo) }},
-		{"trees", d.trees},
-		{"weight_drop", func() error { d.doc.inside = true; return d.floats(&d.doc.weightDrop) }},
-		{"weights", func() error { d.doc.linear = true; return d.floats(&d.doc.weights) }},
+		{Key: "iteration_indptr", Read: func() error { return d.Ints(&d.doc.iterations) }},
+		{Key: "tree_info", Read: func() error { return d.Ints(&d.doc.treeInfo) }},
+		{Key: "trees", Read: d.trees},
+		{Key: "weight_drop", Read: func() error { d.doc.inside = true; return d.Floats(&d.doc.weightDrop) }},
+		{Key: "weights", Read: func() error { d.doc.linear = true; return d.Floats(&d.doc.weights) }},
 	})
 }
 
 func (d *decoder) trees() error {
-	return d.elements(func(i int) error {
+	return d.Elements(func(i int) error {
 		if i == forest.MaxTrees {
 			return fmt.Errorf("more than %d trees", forest.MaxTrees)
 		}
 		d.tree = &rawTree{}
 		d.doc.trees = append(d.doc.trees, d.tree)
-		return d.object(d.of.tree)
+		return d.Object(d.of.tree)
 	})
 }

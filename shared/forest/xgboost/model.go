@@ -5,15 +5,16 @@ import (
 	"strconv"
 
 	"github.com/millrace-ml/millrace/shared/forest"
+	"github.com/millrace-ml/millrace/shared/forest/document"
 )
 
 // atLeast is whether the file was written by this version or a later one.
-func (doc *document) atLeast(major, minor int32) bool {
+func (doc *content) atLeast(major, minor int32) bool {
 	return doc.version[0] > major || doc.version[0] == major && doc.version[1] >= minor
 }
 
 // model checks the document and builds the model.
-func (doc *document) model() (*forest.Model, error) {
+func (doc *content) model() (*forest.Model, error) {
 	o, err := doc.check()
 	if err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func (doc *document) model() (*forest.Model, error) {
 }
 
 // check refuses what is not read, most telling first, and counts that do not agree.
-func (doc *document) check() (o objective, err error) {
+func (doc *content) check() (o objective, err error) {
 	if len(doc.version) != 3 {
 		return o, fmt.Errorf("version has %d numbers, expected 3", len(doc.version))
 	}
@@ -73,7 +74,7 @@ func (doc *document) check() (o objective, err error) {
 }
 
 // checkIterations: the list has the first tree of each iteration and the end. Files before 2.0 have none.
-func (doc *document) checkIterations(trees int) error {
+func (doc *content) checkIterations(trees int) error {
 	last := int32(0)
 	for i, v := range doc.iterations {
 		if v < last || i == 0 && v != 0 {
@@ -88,12 +89,12 @@ func (doc *document) checkIterations(trees int) error {
 }
 
 // release is the version as people write it.
-func (doc *document) release() string {
+func (doc *content) release() string {
 	return fmt.Sprintf("%d.%d.%d", doc.version[0], doc.version[1], doc.version[2])
 }
 
 // config is what all trees share.
-func (doc *document) config(o objective) (forest.Config, error) {
+func (doc *content) config(o objective) (forest.Config, error) {
 	c := forest.Config{Link: o.link}
 	c.Format, c.Version, c.Objective = "xgboost", doc.release(), doc.objective
 	c.FeatureNames, c.FeatureTypes = doc.featureNames, doc.featureTypes
@@ -139,7 +140,7 @@ func (doc *document) config(o objective) (forest.Config, error) {
 func whole(name, s string) (int, error) {
 	v, err := strconv.ParseUint(s, 10, 31)
 	if err != nil {
-		return 0, fmt.Errorf("%s is %s, expected a whole number", name, clip([]byte(s)))
+		return 0, fmt.Errorf("%s is %s, expected a whole number", name, document.Clip([]byte(s)))
 	}
 	return int(v), nil
 }

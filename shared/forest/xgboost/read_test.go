@@ -253,7 +253,7 @@ func TestBaseScores(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			doc := &document{version: []int32{3, c.minor, 0}, objective: c.objective}
+			doc := &content{version: []int32{3, c.minor, 0}, objective: c.objective}
 			doc.param.baseScore = c.written
 			o, err := doc.lookUp()
 			if err != nil {
@@ -273,7 +273,7 @@ func TestBaseScores(t *testing.T) {
 func TestQuantilesAreSortedFrom34(t *testing.T) {
 	t.Parallel()
 	for minor, want := range map[int32]forest.Link{3: forest.Identity, 4: forest.Ascending} {
-		doc := &document{version: []int32{3, minor, 0}, objective: "reg:quantileerror"}
+		doc := &content{version: []int32{3, minor, 0}, objective: "reg:quantileerror"}
 		if o, err := doc.lookUp(); err != nil || o.link != want {
 			t.Errorf("3.%d: link %v, error %v, want %v", minor, o.link, err, want)
 		}

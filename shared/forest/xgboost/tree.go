@@ -16,7 +16,7 @@ func (r *rawTree) leafSize() int {
 }
 
 // tree checks that the arrays of a tree agree and makes nodes of them. Whether the nodes form a tree, the builder checks.
-func (r *rawTree) tree(doc *document, c *forest.Config) (*forest.Tree, error) {
+func (r *rawTree) tree(doc *content, c *forest.Config) (*forest.Tree, error) {
 	if err := r.checkCounts(c); err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (r *rawTree) node(i int, n *forest.Node, vectors bool) error {
 }
 
 // sets gives the categorical splits their categories.
-func (r *rawTree) sets(doc *document, nodes []forest.Node) error {
+func (r *rawTree) sets(doc *content, nodes []forest.Node) error {
 	if len(r.categorySegments) != len(r.categoryNodes) || len(r.categorySizes) != len(r.categoryNodes) {
 		return fmt.Errorf("categories_nodes, categories_segments and categories_sizes have %d, %d and %d entries",
 			len(r.categoryNodes), len(r.categorySegments), len(r.categorySizes))

@@ -9,7 +9,11 @@ import (
 
 	"github.com/millrace-ml/millrace/shared/fault"
 	"github.com/millrace-ml/millrace/shared/forest"
+	"github.com/millrace-ml/millrace/shared/forest/document"
 )
+
+// releases are those that wrote the files which are read.
+const releases = "XGBoost 1.3 to 3.4"
 
 // maxBytes bounds a file: a function holds it in memory beside the model.
 const maxBytes = 256 << 20
@@ -34,17 +38,17 @@ func Read(data []byte) (*forest.Model, error) {
 	if len(data) > maxBytes {
 		return nil, fault.New(fault.Invalid, nil, "xgboost model: %d bytes, at most %d MiB are read", len(data), maxBytes>>20)
 	}
-	var lex lexer
+	var from *document.Decoder
 	switch syntaxOf(data) {
 	case jsonSyntax:
-		lex = newJSON(data)
+		from = document.NewJSON(data, releases)
 	case ubjsonSyntax:
-		lex = newUBJSON(data)
+		from = document.NewUBJSON(data, releases)
 	default:
 		return nil, fault.New(fault.Invalid, nil, "xgboost model: neither JSON nor UBJSON; if it is in XGBoost's binary format, "+
 			"load it with XGBoost older than 3.1 and save it again as .ubj")
 	}
-	d := newDecoder(lex)
+	d := newDecoder(from)
 	if err := d.document(); err != nil {
 		return nil, fault.New(fault.Invalid, nil, "xgboost model: %v", err)
 	}

@@ -1,4 +1,8 @@
-package xgboost
+// Package document reads JSON, and UBJSON as XGBoost writes it, in one pass and in bounded memory, for the readers of model
+// formats: strict about syntax, nesting and lengths, with the place of an error in its message.
+//
+// It is not for requests: package protocol decodes those.
+package document
 
 import (
 	"fmt"
@@ -44,10 +48,10 @@ type lexer interface {
 	offset() int
 }
 
-// maxNesting is far above the 7 levels of a model.
+// maxNesting is far above the 7 levels of XGBoost's models and the 20 of CatBoost's deepest trees.
 const maxNesting = 64
 
-// float32 is the number as XGBoost keeps it: text is rounded once, straight to float32.
+// float32 is the number in single precision: text is rounded once, straight to float32.
 func (t *token) float32() (float32, error) {
 	switch {
 	case t.kind != number:
@@ -56,13 +60,30 @@ func (t *token) float32() (float32, error) {
 		// The string is gone before the bytes change: ParseFloat keeps it only in an error, as a copy.
 		v, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(t.text), len(t.text)), 32)
 		if err != nil {
-			return 0, fmt.Errorf("%s is not a float32", clip(t.text))
+			return 0, fmt.Errorf("%s is not a float32", Clip(t.text))
 		}
 		return float32(v), nil
 	case t.integer:
 		return float32(t.whole), nil
 	}
 	return float32(t.real), nil
+}
+
+// float64 is the number in double precision.
+func (t *token) float64() (float64, error) {
+	switch {
+	case t.kind != number:
+		return 0, fmt.Errorf("expected a number, got %v", t.kind)
+	case t.text != nil:
+		v, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(t.text), len(t.text)), 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s is not a float64", Clip(t.text))
+		}
+		return v, nil
+	case t.integer:
+		return float64(t.whole), nil
+	}
+	return t.real, nil
 }
 
 // int64 is the number if it is whole; true is 1 and false 0, as old files write default_left.
@@ -77,13 +98,13 @@ func (t *token) int64() (int64, error) {
 	}
 	v, err := strconv.ParseInt(unsafe.String(unsafe.SliceData(t.text), len(t.text)), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("expected a whole number, got %s", clip(t.text))
+		return 0, fmt.Errorf("expected a whole number, got %s", Clip(t.text))
 	}
 	return v, nil
 }
 
-// clip shortens foreign text for a message.
-func clip(b []byte) string {
+// Clip quotes and shortens foreign text for a message.
+func Clip(b []byte) string {
 	if len(b) > 60 {
 		return fmt.Sprintf("%.60q…", b)
 	}

@@ -1,4 +1,4 @@
-package xgboost
+package document
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// jsonLexer reads JSON as XGBoost writes it, which is not quite JSON: numbers may be NaN, Infinity or -Infinity.
+// jsonLexer reads JSON, in which numbers may also be NaN, Infinity or -Infinity.
 type jsonLexer struct {
 	data  []byte
 	pos   int
@@ -25,8 +25,6 @@ const (
 	wantKey
 	wantComma // or the end of the bracket, or of the file
 )
-
-func newJSON(data []byte) *jsonLexer { return &jsonLexer{data: data} }
 
 func (l *jsonLexer) offset() int { return l.pos }
 
@@ -103,7 +101,7 @@ func (l *jsonLexer) unexpected(expected string) error {
 	if l.pos >= len(l.data) {
 		return fmt.Errorf("the file ends, expected %s", expected)
 	}
-	return fmt.Errorf("%s, expected %s", clip(l.data[l.pos:min(len(l.data), l.pos+12)]), expected)
+	return fmt.Errorf("%s, expected %s", Clip(l.data[l.pos:min(len(l.data), l.pos+12)]), expected)
 }
 
 func (l *jsonLexer) value(t *token, c byte) error {
@@ -189,7 +187,7 @@ func (l *jsonLexer) string(t *token) error {
 		case c == '"':
 			t.text, l.pos = l.data[start:i], i+1
 			if !utf8.Valid(t.text) {
-				return fmt.Errorf("text that is not UTF-8: %s", clip(t.text))
+				return fmt.Errorf("text that is not UTF-8: %s", Clip(t.text))
 			}
 			return nil
 		case c == '\\':
@@ -213,7 +211,7 @@ func (l *jsonLexer) escaped(t *token) error {
 		case c == '"':
 			t.text = l.buf
 			if !utf8.Valid(t.text) {
-				return fmt.Errorf("text that is not UTF-8: %s", clip(t.text))
+				return fmt.Errorf("text that is not UTF-8: %s", Clip(t.text))
 			}
 			return nil
 		case c < ' ':

@@ -1,4 +1,4 @@
-package xgboost
+package document
 
 import (
 	"encoding/binary"
@@ -24,8 +24,6 @@ type frame struct {
 	left    int64 // elements to come when counted
 	typ     byte  // of all elements, or 0
 }
-
-func newUBJSON(data []byte) *ubjson { return &ubjson{data: data} }
 
 func (l *ubjson) offset() int { return l.pos }
 
@@ -119,7 +117,7 @@ func (l *ubjson) text(t *token) error {
 		return err
 	}
 	if !utf8.Valid(t.text) {
-		return fmt.Errorf("text that is not UTF-8: %s", clip(t.text))
+		return fmt.Errorf("text that is not UTF-8: %s", Clip(t.text))
 	}
 	return nil
 }
