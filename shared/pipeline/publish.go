@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -36,6 +35,15 @@ type PublishInput struct {
 // moves the model's pointer to them. It gives the release that holds afterwards; for unchanged content that is the one
 // from before. It refuses a pipeline that lint or the parameter check refuse, and uploads that another model takes too.
 func Publish(ctx context.Context, client *storage.Client, bucket string, in PublishInput) (*Release, error) {
+	r, err := in.write(ctx, client, bucket)
+	if err != nil {
+		return nil, err
+	}
+	return movePointer(ctx, client, bucket, r)
+}
+
+// write writes everything but the pointer.
+func (in *PublishInput) write(ctx context.Context, client *storage.Client, bucket string) (*Release, error) {
 	r, folder, err := in.release(bucket)
 	if err != nil {
 		return nil, err
@@ -55,7 +63,7 @@ func Publish(ctx context.Context, client *storage.Client, bucket string, in Publ
 			return nil, err
 		}
 	}
-	return movePointer(ctx, client, bucket, r)
+	return r, nil
 }
 
 // release checks the input and makes the release that it would be.
@@ -85,13 +93,10 @@ func (in *PublishInput) release(bucket string) (*Release, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("model %s: %w", m.Name, err)
 	}
-	name := func(kind, digest, ext string) string {
-		return fmt.Sprintf("gs://%s/%s/%s/%s%s", bucket, kind, m.Name, strings.TrimPrefix(digest, digestPrefix), ext)
-	}
 	return &Release{
 		Model: m.Name, Manifest: m, Parameters: parameters,
-		Spec: name("pipelines", digest, ".yaml"), SpecDigest: digest,
-		Folder: name("models", folderDigest, ".tar"), FolderDigest: folderDigest,
+		Spec: uriOf(bucket, specKind, m.Name, digest), SpecDigest: digest,
+		Folder: uriOf(bucket, folderKind, m.Name, folderDigest), FolderDigest: folderDigest,
 		Image: in.Image, ImageDigest: imageDigest(in.Image),
 		Commit: in.Commit, ReleasedAt: in.Now.UTC().Truncate(time.Millisecond),
 	}, folder, nil
@@ -138,38 +143,4 @@ func refuseOverlap(ctx context.Context, client *storage.Client, bucket string, m
 		}
 	}
 	return nil
-}
-
-// movePointer writes the pointer over the one that was read, if it says something new. A pointer of no use is replaced.
-func movePointer(ctx context.Context, client *storage.Client, bucket string, r *Release) (*Release, error) {
-	object := PointerObject(r.Model)
-	old, generation, err := readPointer(ctx, client, bucket, object)
-	if err != nil && fault.KindOf(err) != fault.Invalid {
-		return nil, err
-	}
-	if old != nil && old.same(r) {
-		return old, nil
-	}
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encode release of %s: %w", r.Model, err)
-	}
-	// The dated copy comes first: a pointer that has moved always has one, one without a pointer does no harm.
-	history := fmt.Sprintf("history/%s/%s-%s.json", r.Model, r.ReleasedAt.Format("20060102T150405Z"), Digest(data)[len(digestPrefix):][:8])
-	if err := writeOnce(ctx, client, bucket, history, "application/json", data); err != nil {
-		return nil, err
-	}
-	cond := storage.Conditions{GenerationMatch: generation, DoesNotExist: generation == 0}
-	err = writeObject(ctx, client, bucket, object, "application/json", data, cond)
-	if err == nil {
-		return r, nil
-	}
-	if !refused(err) {
-		return nil, storageFault(err, "write gs://%s/%s", bucket, object)
-	}
-	now, _, err := readPointer(ctx, client, bucket, object)
-	if err == nil && now != nil && now.same(r) {
-		return now, nil // our own write, whose answer was lost, or somebody's equal one
-	}
-	return nil, fault.New(fault.Conflict, err, "model %s was released by someone else in this moment: look at it and release again", r.Model)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +39,9 @@ type Release struct {
 	Image        string             `json:"image,omitempty"`      // of the steps; "" with a user's own pipeline
 	ImageDigest  string             `json:"image_digest,omitempty"`
 	Commit       string             `json:"commit,omitempty"`
-	ReleasedAt   time.Time          `json:"released_at"`
+	ReleasedAt   time.Time          `json:"released_at,omitzero"` // of a candidate: not set
+	Before       string             `json:"before,omitempty"`     // object of history/ with the release that a rollback goes back to
+	Withdrew     string             `json:"withdrew,omitempty"`   // of a rollback: object of history/ with the release that it took back
 }
 
 // PointerObject is the name of a model's pointer in the artifacts bucket.
@@ -59,22 +60,24 @@ func (r *Release) valid(object string) error {
 	return nil
 }
 
+// content is what the release starts runs with: without when and where it came from, and what was released around it.
+func (r *Release) content() *Release {
+	c := *r
+	c.Commit, c.ReleasedAt, c.Before, c.Withdrew = "", time.Time{}, "", ""
+	if _, ok := c.Parameters[ParamCommit]; ok {
+		c.Parameters = withParameter(c.Parameters, ParamCommit, "")
+	}
+	return &c
+}
+
 // same says whether two releases start the same runs. Commit and time do not count: a release of unchanged content is none.
 func (r *Release) same(o *Release) bool {
-	content := func(r *Release) []byte {
-		c := *r
-		c.Commit, c.ReleasedAt = "", time.Time{}
-		if _, ok := c.Parameters[ParamCommit]; ok {
-			c.Parameters = withParameter(c.Parameters, ParamCommit, "")
-		}
-		j, err := json.Marshal(c)
-		if err != nil {
-			return nil
-		}
-		return j
+	a, err := json.Marshal(r.content())
+	if err != nil {
+		return false
 	}
-	a, b := content(r), content(o)
-	return a != nil && bytes.Equal(a, b)
+	b, err := json.Marshal(o.content())
+	return err == nil && bytes.Equal(a, b)
 }
 
 // Overlaps says whether an upload could belong to two models: one prefix begins with the other.
@@ -113,12 +116,12 @@ func readReleases(ctx context.Context, client *storage.Client, bucket string) ([
 	g.SetLimit(readersAtOnce)
 	for i, name := range names {
 		g.Go(func() error {
-			r, _, err := readPointer(gctx, client, bucket, name)
+			p, err := readPointer(gctx, client, bucket, name)
 			if fault.KindOf(err) == fault.Invalid {
 				problem[i] = err
 				return nil
 			}
-			found[i] = r
+			found[i] = p.release
 			return err
 		})
 	}
@@ -159,32 +162,4 @@ func pointerNames(ctx context.Context, client *storage.Client, bucket string) ([
 			names = append(names, o.Name)
 		}
 	}
-}
-
-// readPointer gives a pointer and its generation; nil and 0 if there is none. Invalid means that it is there and of no use.
-func readPointer(ctx context.Context, client *storage.Client, bucket, object string) (*Release, int64, error) {
-	rd, err := client.Bucket(bucket).Object(object).NewReader(ctx)
-	if errors.Is(err, storage.ErrObjectNotExist) {
-		return nil, 0, nil
-	}
-	if err != nil {
-		return nil, 0, storageFault(err, "read gs://%s/%s", bucket, object)
-	}
-	defer rd.Close()
-	data, err := io.ReadAll(io.LimitReader(rd, maxPointer+1))
-	if err != nil {
-		return nil, 0, storageFault(err, "read gs://%s/%s", bucket, object)
-	}
-	generation := rd.Attrs.Generation
-	if len(data) > maxPointer {
-		return nil, generation, fault.New(fault.Invalid, nil, "gs://%s/%s: is larger than %d bytes", bucket, object, maxPointer)
-	}
-	r := &Release{}
-	if err := json.Unmarshal(data, r); err != nil {
-		return nil, generation, fault.New(fault.Invalid, nil, "gs://%s/%s: %v", bucket, object, err)
-	}
-	if err := r.valid(object); err != nil {
-		return nil, generation, fault.New(fault.Invalid, nil, "gs://%s/%s: %v", bucket, object, err)
-	}
-	return r, generation, nil
 }

@@ -71,3 +71,17 @@ func parseURI(uri string) (bucket, object string, err error) {
 	}
 	return bucket, object, nil
 }
+
+// kind is what an object whose name says its content holds: the folder that it lies in and the ending of its name.
+type kind struct{ folder, ending string }
+
+var (
+	folderKind    = kind{"models", ".tar"}
+	specKind      = kind{"pipelines", ".yaml"}
+	candidateKind = kind{"candidates", ".json"}
+)
+
+// uriOf names a model's object of this content.
+func uriOf(bucket string, k kind, model, digest string) string {
+	return "gs://" + bucket + "/" + k.folder + "/" + model + "/" + strings.TrimPrefix(digest, digestPrefix) + k.ending
+}
