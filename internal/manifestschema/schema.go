@@ -45,6 +45,8 @@ func mapped(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Pattern: manifest.DurationPattern}
 	case reflect.TypeFor[manifest.Bytes]():
 		return &jsonschema.Schema{Type: "string", Pattern: manifest.BytesPattern}
+	case reflect.TypeFor[manifest.Percent]():
+		return &jsonschema.Schema{Type: "string", Pattern: manifest.PercentPattern}
 	case reflect.TypeFor[manifest.Rejects]():
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
 			{Type: "string", Pattern: manifest.PercentPattern}, {Type: "integer", Minimum: "0"},

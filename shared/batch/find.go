@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/iterator"
 
 	"github.com/millrace-ml/millrace/shared/fault"
+	"github.com/millrace-ml/millrace/shared/manifest"
 	"github.com/millrace-ml/millrace/shared/pipeline"
 )
 
@@ -52,7 +54,7 @@ func (s *sweep) findUnder(ctx context.Context, model, prefix string) error {
 		if err != nil {
 			return fault.New(fault.Unavailable, err, "the inbox cannot be listed")
 		}
-		if attrs.Created.Before(from) || attrs.Created.After(until) {
+		if strings.HasPrefix(attrs.Name, manifest.SmokePrefix) || attrs.Created.Before(from) || attrs.Created.After(until) {
 			continue
 		}
 		page = append(page, Upload{Bucket: s.cfg.Inbox, Object: attrs.Name, Generation: attrs.Generation, Size: attrs.Size, Created: attrs.Created})

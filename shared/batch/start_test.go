@@ -204,7 +204,7 @@ func TestTriggersWithoutARecord(t *testing.T) {
 	}{
 		"another bucket":      {edit(func(u *batch.Upload) { u.Bucket = batchtest.Outbox }), fault.Invalid},
 		"no model's prefix":   {edit(func(u *batch.Upload) { u.Object = "bikes/a.csv" }), fault.NotFound},
-		"smoke test":          {edit(func(u *batch.Upload) { u.Object = ".smoke/a.csv" }), fault.NotFound},
+		"smoke test":          {edit(func(u *batch.Upload) { u.Object = ".smoke/a.csv" }), fault.Invalid},
 		"parallel part":       {edit(func(u *batch.Upload) { u.Object = "gcloud/tmp/parallel_composite_uploads/x" }), fault.NotFound},
 		"no name":             {edit(func(u *batch.Upload) { u.Object = "" }), fault.Invalid},
 		"no generation":       {edit(func(u *batch.Upload) { u.Generation = 0 }), fault.Invalid},

@@ -49,6 +49,8 @@ type Request struct {
 
 func (u Upload) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
 	switch {
+	case strings.HasPrefix(u.Object, manifest.SmokePrefix): // before anything else is asked: a smoke test must start nothing
+		return nil, fault.New(fault.Invalid, nil, "objects below %s are of smoke tests and start nothing", manifest.SmokePrefix)
 	case u.Bucket != b.cfg.Inbox:
 		return nil, fault.New(fault.Invalid, nil, "the event is of bucket %.80q, expected the inbox %q", u.Bucket, b.cfg.Inbox)
 	case u.Object == "" || u.Generation <= 0 || u.Created.IsZero():

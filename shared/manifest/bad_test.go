@@ -7,7 +7,7 @@ var badCases = map[string]struct {
 }{
 	"unknown key": {"owner:", "onwer:", []string{`m.yaml:5:1: onwer: is no key here; did you mean "owner"?`}},
 	"unknown key that is like none": {"owner: team-bikes", "colour: red", []string{
-		`m.yaml:5:1: colour: is no key here; expected one of name, version, description, owner, serve, artifact, inputs, features, outputs, id_columns, parity, realtime, batch`,
+		`m.yaml:5:1: colour: is no key here; expected one of name, version, description, owner, serve, artifact, inputs, features, outputs, id_columns, parity, realtime, batch, release`,
 	}},
 	"unknown key deep down": {"mode: each}", "mode: each, wndow: 5}", []string{
 		`m.yaml:34:46: batch.uploads.wndow: is no key here; expected one of prefix, mode`,
@@ -117,5 +117,8 @@ var badCases = map[string]struct {
 	"dataset is uploaded": {`"scheduled/full-house/{date}.csv"`, `"full-house/{date}.csv"`, []string{`m.yaml:36:76: batch.schedules[0].dataset: "full-house/{date}.csv" lies where uploads start a run by themselves; write a name outside of "full-house/"`}},
 	"rejects above all":   {"max_rejected: 2.5%", "max_rejected: 101%", []string{`m.yaml:38:17: batch.max_rejected: "101%" is no limit: write a percentage from 0% to 100%, such as 5%, or a number of rows`}},
 	"rejects negative":    {"max_rejected: 2.5%", "max_rejected: -1", []string{`m.yaml:38:17: batch.max_rejected: "-1" is no limit: write a percentage from 0% to 100%, such as 5%, or a number of rows`}},
+	"uploads of smoke":    {"prefix: full-house/", "prefix: .smoke/full-house/", []string{`m.yaml:34:21: batch.uploads.prefix: ".smoke/full-house/" is where deployments try out the upload function; write a name that does not begin with .smoke/`}},
+	"change as a number":  {"max_change: 12.5%", "max_change: 12", []string{`m.yaml:45:23: release.max_change: the number 12 stands where a percentage such as 10% should`}},
+	"change as a word":    {"max_change: 12.5%", "max_change: much", []string{`m.yaml:45:23: release.max_change: "much" is no share: write a percentage, such as 10%`}},
 	"delimiter odd":       {`delimiter: ";"`, `delimiter: x`, []string{`m.yaml:43:14: batch.delimiter: "x" is none of ",", ";", "|", "\t"`}},
 }

@@ -3,6 +3,9 @@ package manifest
 // ModeEach starts one run per uploaded object generation.
 const ModeEach = "each"
 
+// SmokePrefix is where a deployment's smoke test pretends to upload: names in the inbox that begin with it are no model's.
+const SmokePrefix = ".smoke/"
+
 // Batch is how a model is scored over files.
 type Batch struct {
 	Uploads     *Uploads   `yaml:"uploads" json:"uploads,omitempty" doc:"Files that start a run when they are uploaded to the inbox."`

@@ -24,6 +24,9 @@ func (r *report) batch(b *Batch) {
 	}
 	if b.Uploads != nil && compiled[PrefixPattern].MatchString(b.Uploads.Prefix) {
 		r.objectName("batch.uploads.prefix", b.Uploads.Prefix, b.Uploads.Prefix)
+		if strings.HasPrefix(b.Uploads.Prefix, SmokePrefix) {
+			r.add("batch.uploads.prefix", finding{"conflict", quote(b.Uploads.Prefix), "is where deployments try out the upload function", "write a name that does not begin with " + SmokePrefix})
+		}
 	}
 	names := map[string]bool{}
 	for i := range b.Schedules {

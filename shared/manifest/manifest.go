@@ -33,6 +33,23 @@ type Manifest struct {
 	Parity      *Parity   `yaml:"parity" json:"parity,omitempty" doc:"How exactly the parity rows must be met; leave out for the engine's own exactness."`
 	Realtime    *Realtime `yaml:"realtime" json:"realtime,omitempty" doc:"The HTTPS function."`
 	Batch       *Batch    `yaml:"batch" json:"batch,omitempty" doc:"Batch scoring."`
+	Release     *Release  `yaml:"release" json:"release,omitempty" doc:"What a new version must keep to, to be deployed."`
+}
+
+// DefaultMaxChange holds for a model without a release block.
+const DefaultMaxChange Percent = 10
+
+// MaxChange is how far a new version's predictions may move.
+func (m *Manifest) MaxChange() Percent {
+	if m.Release == nil {
+		return DefaultMaxChange
+	}
+	return m.Release.MaxChange
+}
+
+// Release bounds what a deployment may change.
+type Release struct {
+	MaxChange Percent `yaml:"max_change" json:"max_change" default:"10%" doc:"How far the predictions of a new version may be from those of the version that serves, over the parity rows: the mean absolute change of an output relative to its mean absolute value before, and of an output with labels the share of rows whose label changed. Beyond it the deployment stops."`
 }
 
 // Serves says whether the model is served that way: ServeRealtime or ServeBatch.

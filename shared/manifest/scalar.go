@@ -108,6 +108,8 @@ func wanted(v reflect.Value) string {
 		return "a time such as 60s"
 	case *Bytes:
 		return "a size such as 64MiB"
+	case *Percent:
+		return "a percentage such as 10%"
 	}
 	switch v.Kind() {
 	case reflect.String:

@@ -173,6 +173,25 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return wrong
 }
 
+// Percent is a share in hundredths, such as 10%.
+type Percent float64
+
+// String writes it as model.yaml does.
+func (p Percent) String() string { return formatNumber(float64(p)) + "%" }
+
+// MarshalText writes String.
+func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads a number and the sign.
+func (p *Percent) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseFloat(strings.TrimSuffix(string(text), "%"), 64)
+	if !percentForm.Match(text) || err != nil {
+		return errors.New("is no share: write a percentage, such as 10%")
+	}
+	*p = Percent(v)
+	return nil
+}
+
 // Rejects is how many rows of a dataset may be rejected: a percentage or a number. The zero value allows none.
 type Rejects struct {
 	Percent float64 // of all rows, 0 if Rows counts
