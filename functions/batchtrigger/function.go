@@ -29,5 +29,5 @@ func Open(ctx context.Context, getenv func(string) string) (*entry.Function, err
 	if err != nil {
 		return nil, errors.Join(err, clients.Close(ctx))
 	}
-	return &entry.Function{Handler: newHandler(runs, &cfg), Close: clients.Close}, nil
+	return &entry.Function{Handler: newHandler(runs, &cfg, entry.Unit(ctx)), Close: clients.Close}, nil
 }

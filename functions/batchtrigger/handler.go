@@ -17,11 +17,13 @@ import (
 type handler struct {
 	runs *batch.Batch
 	cfg  *Config
+	unit string // what is deployed
 }
 
-func newHandler(runs *batch.Batch, cfg *Config) http.Handler {
-	h, mux := &handler{runs, cfg}, http.NewServeMux()
+func newHandler(runs *batch.Batch, cfg *Config, unit string) http.Handler {
+	h, mux := &handler{runs, cfg, unit}, http.NewServeMux()
 	for route, do := range map[string]func(*http.Request) (any, error){
+		"GET /{$}":        h.which,     // client: a deployment asks which unit answers
 		"POST /{$}":       h.tick,      // scheduled: once per tick of a model's schedule
 		"POST /ticks":     h.tick,      // scheduled: the same
 		"POST /drain":     h.drain,     // scheduled: each minute
@@ -32,7 +34,7 @@ func newHandler(runs *batch.Batch, cfg *Config) http.Handler {
 	} {
 		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, do) })
 	}
-	for path, allow := range map[string]string{"/{$}": "POST", "/ticks": "POST", "/drain": "POST", "/reconcile": "POST", "/runs": "GET, POST", "/runs/{id}": "GET"} {
+	for path, allow := range map[string]string{"/{$}": "GET, POST", "/ticks": "POST", "/drain": "POST", "/reconcile": "POST", "/runs": "GET, POST", "/runs/{id}": "GET"} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)
 			entry.WriteError(w, r, fault.New(fault.Method, nil, "%.80s takes %s", r.URL.Path, allow))
@@ -60,6 +62,10 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, do func(*http.Re
 		}
 	}
 	entry.WriteJSON(w, status, answer)
+}
+
+func (h *handler) which(*http.Request) (any, error) {
+	return map[string]string{"function": "BatchTrigger", "unit": h.unit}, nil
 }
 
 // tick starts the run of a tick. A run that is never scored is an answer too: calling again would change nothing.

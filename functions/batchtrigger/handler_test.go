@@ -138,6 +138,22 @@ func TestATickThatIsNotScoredIsAnAnswer(t *testing.T) {
 	}
 }
 
+func TestGETSaysWhatIsDeployed(t *testing.T) {
+	t.Parallel()
+	f, err := Open(entry.WithUnit(t.Context(), "sha256:1234"), batchtest.New(t).Getenv(map[string]string{"OPERATORS": "*"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	f.Handler.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if want := `{"function":"BatchTrigger","unit":"sha256:1234"}`; w.Code != 200 || strings.TrimSpace(w.Body.String()) != want {
+		t.Errorf("GET /: %d %s, want %s", w.Code, w.Body, want)
+	}
+	if err := f.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	s := serve(t, batchtest.New(t), nil)
@@ -152,7 +168,7 @@ func TestBadRequests(t *testing.T) {
 	}{
 		"no route":             {"POST", "/run", nightly, nil, 404, "no route"},
 		"tick by GET":          {"GET", "/ticks", "", nil, 405, "POST"},
-		"root by GET":          {"GET", "/", "", nil, 405, "POST"},
+		"root by PUT":          {"PUT", "/", "", nil, 405, "GET, POST"},
 		"runs by DELETE":       {"DELETE", "/runs", "", nil, 405, "GET, POST"},
 		"tick without a body":  {"POST", "/ticks", "", nil, 400, "the body is not"},
 		"tick with more":       {"POST", "/ticks", nightly + nightly, nil, 400, "more than one"},

@@ -29,5 +29,5 @@ func Open(ctx context.Context, getenv func(string) string) (*entry.Function, err
 	if err != nil {
 		return nil, errors.Join(err, clients.Close(ctx))
 	}
-	return &entry.Function{Handler: &handler{runs}, Close: clients.Close}, nil
+	return &entry.Function{Handler: &handler{runs, entry.Unit(ctx)}, Close: clients.Close}, nil
 }

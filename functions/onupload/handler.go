@@ -25,10 +25,18 @@ const bodyLimit = 1 << 20
 
 // handler is idempotent: one generation of an object gives one run, however often and under however many event ids it is
 // delivered. A delivery of something submitted or finished changes nothing and is acknowledged.
-type handler struct{ runs *batch.Batch }
+type handler struct {
+	runs *batch.Batch
+	unit string // what is deployed
+}
 
+// client: GET / tells a deployment which function and unit answer.
 // event: POST / or any path below it, Pub/Sub push or CloudEvent, once per object and again until it is acknowledged.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && r.URL.Path == "/" {
+		entry.WriteJSON(w, http.StatusOK, map[string]string{"function": "OnUpload", "unit": h.unit})
+		return
+	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		entry.WriteError(w, r, fault.New(fault.Method, nil, "events are sent with POST"))

@@ -153,11 +153,14 @@ func TestWhatIsAcknowledged(t *testing.T) {
 	data := func(object string) string {
 		return bad(base64.StdEncoding.EncodeToString([]byte(resource(good))), base64.StdEncoding.EncodeToString([]byte(object)))
 	}
+	smoke := good
+	smoke.Object, smoke.Bucket = ".smoke/probe", "any"
 	cases := map[string]struct {
 		body   string
 		header map[string]string
 		says   string
 	}{
+		"a smoke test's object":    {pushOf(smoke, "1"), nil, "smoke tests"},
 		"empty body":               {"", nil, "neither a CloudEvent nor"},
 		"not JSON":                 {"hello", nil, "neither a CloudEvent nor"},
 		"JSON without a message":   {"{}", nil, "neither a CloudEvent nor"},
@@ -201,10 +204,26 @@ func TestNumbersMayComeAsNumbers(t *testing.T) {
 	}
 }
 
+func TestGETSaysWhatIsDeployed(t *testing.T) {
+	t.Parallel()
+	f, err := Open(entry.WithUnit(t.Context(), "sha256:1234"), batchtest.New(t).Getenv(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	f.Handler.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if want := `{"function":"OnUpload","unit":"sha256:1234"}`; w.Code != 200 || strings.TrimSpace(w.Body.String()) != want {
+		t.Errorf("GET /: %d %s, want %s", w.Code, w.Body, want)
+	}
+	if err := f.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOnlyPOST(t *testing.T) {
 	t.Parallel()
 	s := serve(t, batchtest.New(t), nil)
-	res, err := http.Get(s.URL)
+	res, err := http.Get(s.URL + "/any")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -13,12 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/millrace-ml/millrace/functions/predict"
-	"github.com/millrace-ml/millrace/shared/entry"
 	"github.com/millrace-ml/millrace/shared/fault"
 )
 
@@ -143,74 +139,20 @@ func (s *server) greet(ctx context.Context) error {
 	return nil
 }
 
-// parity sends the parity rows and compares the answers with those of the same function in this process, which has
-// compared its predictions with the recorded ones when it opened.
+// parity sends the parity rows and wants the answers of the same function in this process.
 func (s *server) parity(ctx context.Context, model string) error {
-	instances, err := parityInstances(filepath.Join(model, "parity.jsonl"))
+	p, err := OpenParity(ctx, model)
 	if err != nil {
 		return err
 	}
-	here, err := predict.Open(ctx, func(key string) string { return map[string]string{"MODEL_DIR": model}[key] })
-	if err != nil {
-		return err
-	}
-	handler := entry.Serve(Predict.Target, here, entry.ServeOptions{Log: entry.NewLogger(io.Discard)})
-	for first := 0; first < len(instances); first += parityRows {
-		body, err := json.Marshal(map[string]any{"instances": instances[first:min(first+parityRows, len(instances))]})
+	for _, x := range p.Exchanges(parityRows) {
+		status, got, err := s.send(ctx, http.MethodPost, x.Request)
 		if err != nil {
 			return err
 		}
-		status, got, err := s.send(ctx, http.MethodPost, body)
-		if err != nil {
+		if err := x.Check("the bundle", status, got); err != nil {
 			return err
-		}
-		want := recorder{header: http.Header{}}
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "/", bytes.NewReader(body))
-		if err != nil {
-			return err
-		}
-		r.Header.Set("Content-Type", "application/json")
-		handler.ServeHTTP(&want, r)
-		if status != http.StatusOK || status != want.status || !bytes.Equal(got, want.body.Bytes()) {
-			return fault.New(fault.Internal, nil, "the bundle answers the parity rows from %d on with %d %.200q, expected %d %.200q",
-				first+1, status, got, want.status, want.body.Bytes())
 		}
 	}
 	return nil
-}
-
-// recorder keeps an answer given in this process.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (r *recorder) Header() http.Header { return r.header }
-
-func (r *recorder) WriteHeader(status int) { r.status = status }
-
-func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
-
-func parityInstances(name string) ([]json.RawMessage, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var out []json.RawMessage
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for lines.Buffer(nil, len(data)+1); lines.Scan(); {
-		if strings.TrimSpace(lines.Text()) == "" {
-			continue
-		}
-		var row struct{ Instance json.RawMessage }
-		if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		out = append(out, row.Instance)
-	}
-	if len(out) == 0 {
-		return nil, fault.New(fault.Invalid, nil, "%s has no rows: nothing proves what the bundle answers", name)
-	}
-	return out, nil
 }

@@ -21,6 +21,9 @@ const (
 	SourceDir = "serverless_function_source_code"
 	// ModelFolder is the model's folder in a bundle.
 	ModelFolder = "model"
+	// UnitFile in a bundle holds the hash of the unit that it is; the root embeds it. The root's text does not have it: the
+	// hash covers that text.
+	UnitFile = "unit"
 	// BuildTags keep grpc's optional modules out of storage: 20 MB less (the same tag in every build of the project).
 	BuildTags = "disable_grpc_modules"
 )
@@ -64,7 +67,7 @@ func Stage(ctx context.Context, repo string, f Function, model, dest string) err
 	if err != nil {
 		return err
 	}
-	if err := stageOurs(c, f, dest); err != nil {
+	if err := stageOurs(c, f, "", dest); err != nil {
 		return err
 	}
 	for _, name := range []string{"go.mod", "go.sum"} {
@@ -78,8 +81,8 @@ func Stage(ctx context.Context, repo string, f Function, model, dest string) err
 	return os.CopyFS(filepath.Join(dest, ModelFolder), os.DirFS(model))
 }
 
-// stageOurs writes the generated root and the closure of our own packages.
-func stageOurs(c *Closure, f Function, dest string) error {
+// stageOurs writes the generated root, what it embeds, and the closure of our own packages.
+func stageOurs(c *Closure, f Function, unit, dest string) error {
 	for _, p := range c.Packages {
 		for _, name := range p.Files {
 			if err := copyFile(filepath.Join(p.Dir, name), filepath.Join(dest, p.Path, name)); err != nil {
@@ -89,6 +92,9 @@ func stageOurs(c *Closure, f Function, dest string) error {
 	}
 	code, err := rootSource(f)
 	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(dest, UnitFile), []byte(unit)); err != nil {
 		return err
 	}
 	return writeFile(filepath.Join(dest, "function.go"), code)

@@ -74,6 +74,27 @@ func TestABundleIsTheSameBytesEachTime(t *testing.T) {
 	}
 }
 
+// The unit's hash covers the root's text, so the hash lies beside it, and only there.
+func TestABundleCarriesItsUnit(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "bundle")
+	if _, err := Write(t.Context(), Options{Repo: repo, Function: OnUpload, Unit: "sha256:1234", Dest: dir}); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range tree(t, dir) {
+		if strings.Contains(text, "sha256:1234") != (name == UnitFile) {
+			t.Errorf("%s names the unit, or does not", name)
+		}
+	}
+	settings, err := OnUpload.Settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, err := os.ReadFile(filepath.Join(dir, "function.go")); err != nil || !bytes.Equal(code, settings["root"]) || !bytes.Contains(code, []byte("//go:embed "+UnitFile)) {
+		t.Errorf("the root is not what the unit's hash covers (%v):\n%s", err, code)
+	}
+}
+
 func TestABundleNamesNoMachine(t *testing.T) {
 	t.Parallel()
 	dir, _ := write(t, Predict, bike)

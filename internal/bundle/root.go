@@ -13,6 +13,8 @@ var root = template.Must(template.New("").Parse(`// Package bundle is what the C
 package bundle
 
 import (
+	_ "embed"
+
 	_ "github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 	_ "github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
@@ -20,7 +22,10 @@ import (
 	"{{.Module}}/shared/entry"
 )
 
-func init() { entry.Start() } // opens what FUNCTION_TARGET names
+//go:embed {{.Unit}}
+var unit string
+
+func init() { entry.Start(unit) } // opens what FUNCTION_TARGET names
 `))
 
 // mainFile is the buildpack's own main, declarative template.
@@ -54,7 +59,7 @@ func main() {
 // rootSource is the root file of f's bundle.
 func rootSource(f Function) ([]byte, error) {
 	var src bytes.Buffer
-	if err := root.Execute(&src, map[string]string{"Module": module, "Folder": f.Folder}); err != nil {
+	if err := root.Execute(&src, map[string]string{"Module": module, "Folder": f.Folder, "Unit": UnitFile}); err != nil {
 		return nil, err
 	}
 	code, err := format.Source(src.Bytes())

@@ -23,6 +23,7 @@ type Options struct {
 	Repo     string // the checkout
 	Function Function
 	Model    string // the model folder that it carries; predict only
+	Unit     string // the hash of the unit, which the function tells who asks; "" outside of a deployment
 	Dest     string // must not exist, or be empty
 
 	// Storage opens Cloud Storage, for a model whose artifact lies there. It is called only then.
@@ -55,7 +56,7 @@ func Write(ctx context.Context, o Options) (digest string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := stageOurs(c, o.Function, stage); err != nil {
+	if err := stageOurs(c, o.Function, o.Unit, stage); err != nil {
 		return "", err
 	}
 	if err := vendor(c, o.Repo, stage); err != nil {

@@ -23,6 +23,19 @@ type Function struct {
 	Close   func(context.Context) error // may be nil
 }
 
+type unitKey struct{}
+
+// Unit is the hash of the unit that was deployed, for an Open to tell who asks; "" where nothing is deployed.
+func Unit(ctx context.Context) string {
+	unit, _ := ctx.Value(unitKey{}).(string)
+	return unit
+}
+
+// WithUnit is the context in which an Open finds the unit.
+func WithUnit(ctx context.Context, unit string) context.Context {
+	return context.WithValue(ctx, unitKey{}, unit)
+}
+
 // OpenFunc reads the settings and opens a function. It fails on anything that would make the function unable to answer.
 type OpenFunc = func(ctx context.Context, getenv func(string) string) (*Function, error)
 
@@ -76,20 +89,20 @@ func lookup(name string) (*registered, error) {
 }
 
 // Start opens the function that FUNCTION_TARGET names and takes SIGTERM. It is called by the generated root's init, after
-// every function registered itself. On an error it logs one line and exits 1 before the port listens, so that a bad
-// revision never becomes ready. Without FUNCTION_TARGET it does nothing.
-func Start() {
+// every function registered itself; unit is what the root embeds. On an error it logs one line and exits 1 before the port
+// listens, so that a bad revision never becomes ready. Without FUNCTION_TARGET it does nothing.
+func Start(unit string) {
 	target := os.Getenv("FUNCTION_TARGET")
 	if target == "" {
 		return
 	}
-	if err := start(target, os.Getenv); err != nil {
+	if err := start(target, unit, os.Getenv); err != nil {
 		NewLogger(os.Stdout).Error("start failed: "+err.Error(), "function", target)
 		os.Exit(1)
 	}
 }
 
-func start(target string, getenv func(string) string) error {
+func start(target, unit string, getenv func(string) string) error {
 	var set Settings
 	if err := Config(getenv, &set); err != nil {
 		return err
@@ -100,7 +113,7 @@ func start(target string, getenv func(string) string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	f, err := reg.open(ctx, getenv)
+	f, err := reg.open(WithUnit(ctx, unit), getenv)
 	if err != nil {
 		return err
 	}

@@ -218,10 +218,10 @@ func TestStartFailsOnABadSetting(t *testing.T) {
 	t.Parallel()
 	HTTP("Opens", func(context.Context, func(string) string) (*Function, error) { return nil, errors.New("parity row 3") })
 	set := map[string]string{"CLOUD_RUN_TIMEOUT_SECONDS": "ten"}
-	if err := start("Opens", func(k string) string { return set[k] }); err == nil || !strings.Contains(err.Error(), "CLOUD_RUN_TIMEOUT_SECONDS") {
+	if err := start("Opens", "", func(k string) string { return set[k] }); err == nil || !strings.Contains(err.Error(), "CLOUD_RUN_TIMEOUT_SECONDS") {
 		t.Errorf("start = %v, want the bad setting", err)
 	}
-	if err := start("Opens", func(string) string { return "" }); err == nil || err.Error() != "parity row 3" {
+	if err := start("Opens", "", func(string) string { return "" }); err == nil || err.Error() != "parity row 3" {
 		t.Errorf("start = %v, want Open's error", err)
 	}
 }
