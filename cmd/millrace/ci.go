@@ -43,7 +43,8 @@ const maxReasons = 3
 type changedCmd struct {
 	Base     string `help:"Compare with this git revision: with the last commit that it and HEAD have in common." placeholder:"REV" xor:"with"`
 	Deployed string `help:"Compare with what was deployed: a folder of records, or gs://BUCKET, the artifacts bucket." placeholder:"DIR|gs://BUCKET" xor:"with"`
-	JSON     bool   `name:"json" help:"Print all units, changed or not, as JSON."`
+	JSON     bool   `name:"json" help:"Print all units, changed or not, and the commit as JSON."`
+	Build    string `help:"Write the same JSON into this folder too, as changed.json: the steps of a build after this one read it." placeholder:"DIR" type:"path"`
 }
 
 // Run compares.
@@ -60,8 +61,14 @@ func (ch changedCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
 		fmt.Fprintln(c.err, "the checkout has changes that are not committed: they count")
 	}
 	changes := change.Compare(units, was)
+	build := change.NewBuild(ctx, ci.Repo, c.getenv, changes)
+	if ch.Build != "" {
+		if err := build.Write(ch.Build); err != nil {
+			return err
+		}
+	}
 	if ch.JSON {
-		return printJSON(c, changes)
+		return printJSON(c, build)
 	}
 	same := 0
 	for _, u := range changes {
@@ -184,6 +191,15 @@ func (b bundleCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
 		return err
 	}
 	o.Repo, o.Dest, o.Storage = ci.Repo, b.Out, c.openStorage
+	units, err := change.Units(ctx, ci.Repo)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(units, func(u change.Unit) bool { return u.Name == b.Unit })
+	if at < 0 {
+		return fmt.Errorf("%q is no unit of this checkout: there is no such model, or it does not serve realtime", b.Unit)
+	}
+	o.Unit = units[at].Hash
 	if o.Model != "" {
 		o.Model = filepath.Join(ci.Repo, "models", o.Model)
 	}

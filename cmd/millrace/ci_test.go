@@ -77,9 +77,9 @@ func TestCIChanged(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	out, _ = changed(0, "--deployed", deployed, "--json")
-	var all []change.Change
-	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all) != len(units)+1 {
-		t.Errorf("%d of %d units as JSON, error %v", len(all), len(units)+1, err)
+	var all change.Build
+	if err := json.Unmarshal([]byte(out), &all); err != nil || len(all.Units) != len(units)+1 {
+		t.Errorf("%d of %d units as JSON, error %v", len(all.Units), len(units)+1, err)
 	}
 	code, out, errs := millrace(t, "", nil, "ci", "--repo", dir, "record", "predict@bike-demand", "batch@bike-demand", "nobody", "--deployed", deployed)
 	if code != 1 || !strings.Contains(errs, `"nobody" is neither a unit`) || out != "" {

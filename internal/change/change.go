@@ -38,11 +38,18 @@ type Unit struct {
 
 // Record is what was deployed last of a unit. It lies in deployed/<unit>.json.
 type Record struct {
-	Unit     string            `json:"unit"`
-	Hash     string            `json:"hash"`
-	Parts    map[string]string `json:"parts"`
-	Commit   string            `json:"commit,omitempty"`
-	Deployed time.Time         `json:"deployed,omitzero"`
+	Unit   string            `json:"unit"`
+	Hash   string            `json:"hash"`
+	Parts  map[string]string `json:"parts"`
+	Commit string            `json:"commit,omitempty"`
+	// Committed is when the commit was made: a build of an older one must not undo what a newer one deployed.
+	Committed time.Time `json:"committed,omitzero"`
+	Deployed  time.Time `json:"deployed,omitzero"`
+	// Image is the step image by digest; of that unit alone. Releases that are made while it does not change name it too.
+	Image string `json:"image,omitempty"`
+	// Revision serves a function since this deployment, and Previous did before it: where a rollback goes.
+	Revision string `json:"revision,omitempty"`
+	Previous string `json:"previous,omitempty"`
 }
 
 // Record is what to store once u is deployed.
@@ -67,6 +74,8 @@ type Change struct {
 	Hash    string   `json:"hash,omitempty"` // none of a unit to remove
 	Was     string   `json:"was,omitempty"`  // the recorded hash
 	Reasons []string `json:"reasons,omitempty"`
+	// Parts are the unit's, of one to deploy: its record needs them.
+	Parts map[string]string `json:"parts,omitempty"`
 }
 
 // newUnit closes a unit over its parts.
@@ -92,9 +101,9 @@ func Compare(now []Unit, was []Record) []Change {
 		c := Change{Unit: u.Name, Action: Keep, Hash: u.Hash, Was: r.Hash}
 		switch {
 		case !known:
-			c.Action, c.Reasons = Deploy, []string{"new: there is no record of it"}
+			c.Action, c.Reasons, c.Parts = Deploy, []string{"new: there is no record of it"}, u.Parts
 		case u.Hash != r.Hash:
-			c.Action, c.Reasons = Deploy, difference(r.Parts, u.Parts)
+			c.Action, c.Reasons, c.Parts = Deploy, difference(r.Parts, u.Parts), u.Parts
 		}
 		out = append(out, c)
 	}
