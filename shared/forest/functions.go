@@ -1,7 +1,7 @@
 package forest
 
-// Exp is e^x as glibc gives it on CPUs that fuse, the same on every CPU; for engines that need what the links need.
-func Exp(x float64) float64 { return exp(x) }
+// Exp64 is e^x as glibc gives it on CPUs that fuse, the same on every CPU; for engines that need what the links need.
+func Exp64(x float64) float64 { return exp(x) }
 
-// Expf is Exp in float32.
+// Expf is Exp64 in float32.
 func Expf(x float32) float32 { return expf(x) }
