@@ -28,7 +28,7 @@ func newHandler(runs *batch.Batch, cfg *Config, unit string) http.Handler {
 		"POST /ticks":     h.tick,      // scheduled: the same
 		"POST /drain":     h.drain,     // scheduled: each minute
 		"POST /reconcile": h.reconcile, // scheduled: every five minutes
-		"POST /runs":      h.request,   // client: operators, now and then
+		"POST /runs":      h.request,   // client: operators now and then, deployments of a batch model
 		"GET /runs":       h.list,      // client: people, the command line
 		"GET /runs/{id}":  h.show,      // client: the same, each second while somebody watches
 	} {
@@ -70,7 +70,11 @@ func (h *handler) which(*http.Request) (any, error) {
 
 // tick starts the run of a tick. A run that is never scored is an answer too: calling again would change nothing.
 func (h *handler) tick(r *http.Request) (any, error) {
-	ask, err := readAsk(r)
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	ask, err := batch.ParseAsk(body)
 	if err != nil {
 		return nil, err
 	}
@@ -89,24 +93,22 @@ func (h *handler) request(r *http.Request) (any, error) {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
 		return nil, fault.New(fault.MediaType, nil, "the Content-Type is %.80q, expected application/json", kind)
 	}
-	ask, err := readAsk(r)
+	body, err := readBody(r)
 	if err != nil {
 		return nil, err
 	}
-	run, err := h.runs.Start(r.Context(), batch.Request{Ask: ask, Key: r.Header.Get("Idempotency-Key"), By: who})
+	asked, err := batch.ParseRequest(body, r.Header.Get("Idempotency-Key"), who)
+	if err != nil {
+		return nil, err
+	}
+	run, err := h.runs.Start(r.Context(), asked)
 	if err == nil {
 		err = batch.Unscored(run)
 	}
 	return run, err
 }
 
-func readAsk(r *http.Request) (batch.Ask, error) {
-	body, err := entry.ReadBody(nil, r, 64<<10)
-	if err != nil {
-		return batch.Ask{}, err
-	}
-	return batch.ParseAsk(body)
-}
+func readBody(r *http.Request) ([]byte, error) { return entry.ReadBody(nil, r, 64<<10) }
 
 func (h *handler) drain(r *http.Request) (any, error) { return h.runs.Drain(r.Context()) }
 

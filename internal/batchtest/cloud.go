@@ -130,17 +130,31 @@ func (c *Cloud) open(t testing.TB) {
 // Release releases a model of this manifest as of the clock's time.
 func (c *Cloud) Release(t testing.TB, text string) *pipeline.Release {
 	t.Helper()
+	r, err := pipeline.Publish(t.Context(), c.Storage, Artifacts, c.Input(t, text))
+	check(t, err)
+	return r
+}
+
+// Propose writes a candidate of this manifest.
+func (c *Cloud) Propose(t testing.TB, text string) (uri string, candidate *pipeline.Release) {
+	t.Helper()
+	uri, candidate, err := pipeline.Propose(t.Context(), c.Storage, Artifacts, c.Input(t, text))
+	check(t, err)
+	return uri, candidate
+}
+
+// Input is a release of this manifest before it is written.
+func (c *Cloud) Input(t testing.TB, text string) pipeline.PublishInput {
+	t.Helper()
 	m, err := manifest.Parse("model.yaml", []byte(text))
 	check(t, err)
 	spec, err := batchscore.Build(m, "step:test")
 	check(t, err)
 	yaml, err := pipeline.Encode(spec)
 	check(t, err)
-	r, err := pipeline.Publish(t.Context(), c.Storage, Artifacts, pipeline.PublishInput{
+	return pipeline.PublishInput{
 		Folder: fs.FS(fstest.MapFS{"model.yaml": {Data: []byte(text)}}), Manifest: m, Spec: yaml, Image: "step:test", Now: c.Clock.Now(),
-	})
-	check(t, err)
-	return r
+	}
 }
 
 // Config is the cloud's places as package batch takes them.

@@ -36,8 +36,12 @@ func (c *Cloud) Put(t testing.TB, bucket, object string, v any) {
 // Succeed publishes a run as its pipeline would, without its predictions.
 func (c *Cloud) Succeed(t testing.TB, run *ledger.Run, rows int64) {
 	t.Helper()
-	c.Put(t, Outbox, batch.SummaryObject(run.Model, run.ID), map[string]any{"rows": rows})
-	c.Put(t, Outbox, batch.SuccessObject(run.Model, run.ID), batch.Success{RunID: run.ID, Model: run.Model, Rows: rows, Scored: rows - 1, Rejected: 1})
+	to := Outbox
+	if run.Trial() {
+		to = Staging
+	}
+	c.Put(t, to, batch.SummaryObject(run.Model, run.ID), map[string]any{"rows": rows})
+	c.Put(t, to, batch.SuccessObject(run.Model, run.ID), batch.Success{RunID: run.ID, Model: run.Model, Rows: rows, Scored: rows - 1, Rejected: 1})
 }
 
 // Ledger is the ledger of the cloud, for looking.

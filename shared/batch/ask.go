@@ -23,21 +23,56 @@ type Ask struct {
 	At       time.Time `json:"at,omitzero"` // what {date} and {hour} mean; zero for now
 }
 
+const askForm = `{"model":…,"schedule":…,"at":RFC 3339, optional}`
+
 // ParseAsk reads one Ask and nothing else.
 func ParseAsk(body []byte) (Ask, error) {
 	var a Ask
+	if err := strict(body, &a, askForm); err != nil {
+		return Ask{}, err
+	}
+	return a, a.valid()
+}
+
+// ParseRequest reads what a person or a deployment asks for: a schedule's dataset, or the trial of a candidate. key is the
+// Idempotency-Key, by is who asks.
+func ParseRequest(body []byte, key, by string) (Trigger, error) {
+	var a struct {
+		Model     string    `json:"model"`
+		Schedule  string    `json:"schedule"`
+		At        time.Time `json:"at"`
+		Candidate string    `json:"candidate"`
+		Dataset   Dataset   `json:"dataset"`
+	}
+	const form = askForm + ` or {"model":…,"candidate":gs://…,"dataset":{"bucket":…,"object":…,"generation":…}}`
+	if err := strict(body, &a, form); err != nil {
+		return nil, err
+	}
+	if a.Candidate == "" && a.Dataset == (Dataset{}) {
+		r := Request{Ask: Ask{Model: a.Model, Schedule: a.Schedule, At: a.At}, Key: key, By: by}
+		return r, r.valid()
+	}
+	if a.Schedule != "" || !a.At.IsZero() {
+		return nil, fault.New(fault.Invalid, nil, "the body names a schedule or a time beside a candidate or a dataset; expected %s", form)
+	}
+	t := Trial{TrialAsk: TrialAsk{Model: a.Model, Candidate: a.Candidate, Dataset: a.Dataset}, Key: key, By: by}
+	return t, t.valid()
+}
+
+// strict decodes one JSON value of the form that is described, and nothing else.
+func strict(body []byte, v any, form string) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	err := d.Decode(&a)
+	err := d.Decode(v)
 	if err == nil {
 		if _, more := d.Token(); !errors.Is(more, io.EOF) {
 			err = errors.New("there is more than one value")
 		}
 	}
 	if err != nil {
-		return Ask{}, fault.New(fault.Invalid, err, "the body is not {\"model\":…,\"schedule\":…,\"at\":RFC 3339, optional}: %.200s", err)
+		return fault.New(fault.Invalid, err, "the body is not %s: %.200s", form, err)
 	}
-	return a, a.valid()
+	return nil
 }
 
 // valid lists every problem by its place in the body.
@@ -53,6 +88,11 @@ func (a *Ask) valid() error {
 	if y := a.At.Year(); !a.At.IsZero() && (y < 1970 || y > 9999) {
 		problems = append(problems, fault.Problem{Pointer: "/at", Code: "range", Expected: "a time from 1970 to 9999", Got: a.At.Format(time.RFC3339)})
 	}
+	return refuse(problems)
+}
+
+// refuse makes one error of all problems, nil of none.
+func refuse(problems []fault.Problem) error {
 	if problems == nil {
 		return nil
 	}

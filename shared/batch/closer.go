@@ -116,10 +116,19 @@ func (c *Closer) apply(ctx context.Context, run *ledger.Run, end *ending) (*ledg
 	})
 }
 
+// outboxOf is where a run's predictions go. A trial's go to staging: a reader of the outbox must never take them for
+// predictions, and staging is cleared by itself.
+func (c *Closer) outboxOf(run *ledger.Run) string {
+	if run.Trial() {
+		return c.staging
+	}
+	return c.outbox
+}
+
 // outcome reads what the pipeline left behind: _SUCCESS.json, else verdict.json, else nil.
 func (c *Closer) outcome(ctx context.Context, run *ledger.Run) (*ending, error) {
 	var success Success
-	if found, err := c.readJSON(ctx, c.outbox, SuccessObject(run.Model, run.ID), &success); err != nil {
+	if found, err := c.readJSON(ctx, c.outboxOf(run), SuccessObject(run.Model, run.ID), &success); err != nil {
 		return nil, err
 	} else if found {
 		if success.RunID != run.ID {

@@ -56,7 +56,7 @@ func (b *Batch) claim(ctx context.Context, run *ledger.Run) (*ledger.Run, error)
 			r.Owner, r.Lease, r.Attempt = ledger.NewToken(), b.o.Lease.Seconds(), r.Attempt+1
 		}, ledger.StampClaimed)
 	}
-	rel, err := b.release(ctx, run.Model)
+	rel, err := b.releaseOf(ctx, run)
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,11 @@ func manualKey(model, schedule string, minute time.Time) string {
 	return identity(model, string(ledger.Tick), schedule, "manual", minute.UTC().Format(time.RFC3339))
 }
 
+// RequestRunID is the id of the run that a request of the model with this Idempotency-Key has, or would have.
+func RequestRunID(model, idempotencyKey string) string {
+	return requestRunID(model, requestKey(model, idempotencyKey))
+}
+
 func requestKey(model, idempotencyKey string) string {
 	return identity(model, string(ledger.Request), idempotencyKey)
 }

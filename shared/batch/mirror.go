@@ -70,6 +70,9 @@ func (b *Batch) endOfJob(run *ledger.Run, job *aiplatformpb.PipelineJob) *ending
 	}
 	switch job.GetState() {
 	case aiplatformpb.PipelineState_PIPELINE_STATE_SUCCEEDED:
+		if run.Release.Own { // whose graph knows nothing of our proof
+			return &ending{state: ledger.Succeeded}
+		}
 		return noCommit
 	case aiplatformpb.PipelineState_PIPELINE_STATE_CANCELLED:
 		return &ending{state: ledger.Cancelled, reason: "the pipeline was cancelled"}
@@ -107,7 +110,7 @@ func (b *Batch) overdue(ctx context.Context, run *ledger.Run) bool {
 	if limit <= 0 || run.SubmitAt.IsZero() || took <= limit {
 		return false
 	}
-	b.log(ctx).LogAttrs(ctx, slog.LevelError, "run is over its time limit", append(attrs(run),
+	b.log(ctx).LogAttrs(ctx, severity(run, slog.LevelError), "run is over its time limit", append(attrs(run),
 		slog.String("event", "run_overdue"), slog.Int64("ms", took.Milliseconds()), slog.Int64("limit_ms", limit.Milliseconds()))...)
 	return true
 }

@@ -48,7 +48,7 @@ func (c *Closer) logFinished(ctx context.Context, run *ledger.Run) {
 	level := slog.LevelInfo
 	switch run.State {
 	case ledger.Failed:
-		level = slog.LevelError
+		level = severity(run, slog.LevelError)
 	case ledger.Invalid, ledger.Cancelled:
 		level = slog.LevelWarn
 	}
@@ -56,11 +56,23 @@ func (c *Closer) logFinished(ctx context.Context, run *ledger.Run) {
 		slog.String("event", "run_finished"), slog.Int64("rows", run.Counts.Rows), slog.Int64("rejected", run.Counts.Rejected))...)
 }
 
-// attrs are the fixed keys of a run's log lines.
+// severity is how bad something is for the owner of the run's model: a trial that fails has kept production from harm.
+func severity(run *ledger.Run, l slog.Level) slog.Level {
+	if run.Trial() {
+		return min(l, slog.LevelWarn)
+	}
+	return l
+}
+
+// attrs are the fixed keys of a run's log lines. candidate, true, stands only in those of trials: the alerts on production
+// leave such lines out.
 func attrs(run *ledger.Run) []slog.Attr {
 	a := []slog.Attr{
 		slog.String("run_id", run.ID), slog.String("model", run.Model), slog.String("version", run.Release.Version),
 		slog.String("state", string(run.State)), slog.String("reason", run.Reason),
+	}
+	if run.Trial() {
+		a = append(a, slog.Bool("candidate", true))
 	}
 	if run.Kind == ledger.Upload {
 		a = append(a, slog.String("bucket", run.Dataset.Bucket), slog.String("object", run.Dataset.Object),

@@ -34,20 +34,55 @@ func (b *Batch) find(ctx context.Context, fits func(*pipeline.Release) bool) (*p
 	return r, nil
 }
 
-// release is what a run of the model is claimed with. A model that is no longer released gives an empty one, with which
-// the run then fails.
-func (b *Batch) release(ctx context.Context, model string) (ledger.Release, error) {
-	r, err := b.find(ctx, func(r *pipeline.Release) bool { return r.Model == model })
-	if err != nil || r == nil {
-		return ledger.Release{}, err
+// candidate reads the release that a trial names. What is wrong with it for good keeps its kind.
+func (b *Batch) candidate(ctx context.Context, model, uri string) (*pipeline.Release, error) {
+	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
+	defer cancel()
+	r, err := pipeline.ReadCandidate(ctx, b.storage, b.cfg.Artifacts, model, uri)
+	if err != nil && !forGood(err) {
+		return nil, fault.New(fault.Unavailable, err, "the candidate cannot be read now")
 	}
+	return r, err
+}
+
+// forGood says that an object will not be readable later either.
+func forGood(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.NotFound, fault.Invalid, fault.TooLarge:
+		return true
+	}
+	return false
+}
+
+// releaseOf is what a run is claimed with: the candidate that it tries, else the model's release. A model that is no longer
+// released, or a candidate that is gone, gives an empty one, with which the run then fails.
+func (b *Batch) releaseOf(ctx context.Context, run *ledger.Run) (ledger.Release, error) {
+	if !run.Trial() {
+		r, err := b.find(ctx, func(r *pipeline.Release) bool { return r.Model == run.Model })
+		if err != nil || r == nil {
+			return ledger.Release{}, err
+		}
+		return recorded(r)
+	}
+	r, err := b.candidate(ctx, run.Model, run.Trigger.Candidate)
+	switch {
+	case err == nil:
+		return recorded(r)
+	case forGood(err):
+		return ledger.Release{}, nil
+	}
+	return ledger.Release{}, err
+}
+
+// recorded is a release as a run's record keeps it.
+func recorded(r *pipeline.Release) (ledger.Release, error) {
 	params, err := json.Marshal(r.Parameters)
 	if err != nil {
-		return ledger.Release{}, fmt.Errorf("parameters of the release of %s: %w", model, err)
+		return ledger.Release{}, fmt.Errorf("parameters of the release of %s: %w", r.Model, err)
 	}
 	rel := ledger.Release{
 		Version: r.Manifest.Version, Spec: r.Spec, SpecDigest: r.SpecDigest, Folder: r.Folder, FolderDigest: r.FolderDigest,
-		ImageDigest: r.ImageDigest, Commit: r.Commit, Parameters: string(params),
+		ImageDigest: r.ImageDigest, Commit: r.Commit, Own: r.Image == "", Parameters: string(params),
 		TimeLimit: int64(time.Duration(r.Manifest.Batch.TimeLimit).Seconds()),
 	}
 	return rel, nil

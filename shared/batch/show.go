@@ -49,7 +49,7 @@ func (b *Batch) Show(ctx context.Context, runID string) (*Detail, error) {
 		}
 		d.tasks(job)
 	}
-	summary, err := b.readObject(ctx, b.outbox, SummaryObject(run.Model, run.ID))
+	summary, err := b.readObject(ctx, b.outboxOf(run), SummaryObject(run.Model, run.ID))
 	if err != nil {
 		d.problem(ctx, b, "summary.json cannot be read now", err)
 	}

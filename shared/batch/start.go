@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"cloud.google.com/go/storage"
@@ -41,10 +42,17 @@ func (b *Batch) start(ctx context.Context, t Trigger) (*ledger.Run, error) {
 		b.logFinished(ctx, run)
 	}
 	if run.Trigger.Body != wanted.Trigger.Body {
-		return nil, fault.New(fault.Conflict, nil, "the Idempotency-Key was used for another request, of schedule %q at %s; send a new key",
-			run.Trigger.Schedule, run.Trigger.At.Format(time.RFC3339))
+		return nil, fault.New(fault.Conflict, nil, "the Idempotency-Key was used for another request, %s; send a new key", asked(run))
 	}
 	return b.admit(ctx, run)
+}
+
+// asked is what a request was about.
+func asked(run *ledger.Run) string {
+	if run.Trial() {
+		return fmt.Sprintf("a trial of %s on gs://%s/%s", run.Trigger.Candidate, run.Dataset.Bucket, run.Dataset.Object)
+	}
+	return fmt.Sprintf("of schedule %q at %s", run.Trigger.Schedule, run.Trigger.At.Format(time.RFC3339))
 }
 
 // admit takes a recorded run on, if it is its turn.

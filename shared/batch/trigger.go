@@ -13,7 +13,7 @@ import (
 	"github.com/millrace-ml/millrace/shared/pipeline"
 )
 
-// Trigger is what starts a run: an Upload, a Tick or a Request.
+// Trigger is what starts a run: an Upload, a Tick, a Request or a Trial.
 type Trigger interface {
 	// record turns the trigger into the record that its run would have. The error is a trigger that gets no record: it is
 	// no model's, or releases cannot be read now.
@@ -24,6 +24,7 @@ var (
 	_ Trigger = Upload{}
 	_ Trigger = Tick{}
 	_ Trigger = Request{}
+	_ Trigger = Trial{}
 )
 
 // Upload is one generation of an object, from an event or from a listing: both carry all of it.
@@ -113,9 +114,16 @@ func (t Tick) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
 // keyLimit is the longest Idempotency-Key, as in other HTTP interfaces that take one.
 const keyLimit = 255
 
+func checkKey(key string) error {
+	if key == "" || len(key) > keyLimit || strings.ContainsFunc(key, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {
+		return fault.New(fault.Invalid, nil, "the header Idempotency-Key is %.80q, expected 1 to %d printable ASCII characters", key, keyLimit)
+	}
+	return nil
+}
+
 func (q Request) record(ctx context.Context, b *Batch) (*ledger.Run, error) {
-	if q.Key == "" || len(q.Key) > keyLimit || strings.ContainsFunc(q.Key, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {
-		return nil, fault.New(fault.Invalid, nil, "the header Idempotency-Key is %.80q, expected 1 to %d printable ASCII characters", q.Key, keyLimit)
+	if err := checkKey(q.Key); err != nil {
+		return nil, err
 	}
 	table, schedule, err := b.schedule(ctx, q.Ask)
 	if err != nil {

@@ -50,6 +50,9 @@ func (b *Batch) job(ctx context.Context, run *ledger.Run) (*aiplatformpb.Pipelin
 // spec reads the pipeline that the run was claimed with and proves that it is the one. Only what will be wrong next time too
 // is an error that may not be tried again.
 func (b *Batch) spec(ctx context.Context, run *ledger.Run) ([]byte, error) {
+	if run.Release.Spec == "" && run.Trial() {
+		return nil, fault.New(fault.NotFound, nil, "the candidate %.300s cannot be read any more", run.Trigger.Candidate)
+	}
 	if run.Release.Spec == "" {
 		return nil, fault.New(fault.NotFound, nil, "the model %s is not released", run.Model)
 	}
@@ -59,14 +62,10 @@ func (b *Batch) spec(ctx context.Context, run *ledger.Run) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, storageTimeout)
 	defer cancel()
 	data, err := pipeline.ReadSpec(ctx, b.storage, run.Release.Spec, run.Release.SpecDigest)
-	switch fault.KindOf(err) {
-	case fault.NotFound, fault.Invalid, fault.TooLarge:
-		return nil, err
-	}
-	if err != nil {
+	if err != nil && !forGood(err) {
 		return nil, fault.New(fault.Unavailable, err, "the released pipeline cannot be read")
 	}
-	return data, nil
+	return data, err
 }
 
 // send submits the run's job: its id, its release, nothing that depends on when or by whom.
@@ -95,7 +94,7 @@ func (b *Batch) parameters(run *ledger.Run, data []byte) (map[string]any, error)
 	for name, value := range map[string]any{
 		"run_id": run.ID, "model": run.Model, "key": run.Key,
 		"project": b.cfg.Project, "region": b.cfg.Region, "database": b.cfg.Database,
-		"staging": b.cfg.Staging, "outbox": b.cfg.Outbox,
+		"staging": b.cfg.Staging, "outbox": b.outboxOf(run),
 		"model_uri": run.Release.Folder, "model_digest": run.Release.FolderDigest,
 		"dataset": run.Dataset,
 	} {

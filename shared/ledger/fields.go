@@ -23,7 +23,7 @@ func (r *Run) fields() map[string]any {
 		"trigger": map[string]any{
 			"size": r.Trigger.Size, "uploaded": instant(r.Trigger.Uploaded), "schedule": r.Trigger.Schedule,
 			"at": instant(r.Trigger.At), "manual": r.Trigger.Manual, "request": r.Trigger.Request,
-			"body": r.Trigger.Body, "by": r.Trigger.By,
+			"body": r.Trigger.Body, "by": r.Trigger.By, "candidate": r.Trigger.Candidate,
 		},
 		"dataset": r.Dataset,
 		"release": r.Release,

@@ -91,6 +91,10 @@ type Trigger struct {
 	Request  string    `firestore:"request" json:"request,omitempty"`   // request: Idempotency-Key
 	Body     string    `firestore:"body" json:"-"`                      // request: digest of what was asked
 	By       string    `firestore:"by" json:"by,omitempty"`             // request: who
+
+	// Candidate marks the trial of a release whose pointer has not moved: its gs:// URI. What such a run predicts is for
+	// nobody but who asked for it.
+	Candidate string `firestore:"candidate" json:"candidate,omitempty"` // request
 }
 
 // Dataset names the rows of one run: one object generation, or what lies under a prefix. It travels as a STRUCT
@@ -111,7 +115,8 @@ type Release struct {
 	FolderDigest string `firestore:"folder_digest" json:"folder_digest,omitempty"`
 	ImageDigest  string `firestore:"image_digest" json:"image_digest,omitempty"`
 	Commit       string `firestore:"commit" json:"commit,omitempty"`
-	Parameters   string `firestore:"parameters" json:"-"` // JSON: Firestore takes no list in a list
+	Own          bool   `firestore:"own_pipeline" json:"own_pipeline,omitempty"` // the graph is the user's: it closes no run and writes no proof
+	Parameters   string `firestore:"parameters" json:"-"`                        // JSON: Firestore takes no list in a list
 	TimeLimit    int64  `firestore:"time_limit_seconds" json:"time_limit_seconds,omitempty"`
 }
 
@@ -161,6 +166,9 @@ func (r *Run) Waited() time.Duration { return r.readAt.Sub(r.CreatedAt) }
 
 // ReadAt is the server time at which this copy of the record was current.
 func (r *Run) ReadAt() time.Time { return r.readAt }
+
+// Trial says that the run tries a candidate.
+func (r *Run) Trial() bool { return r.Trigger.Candidate != "" }
 
 // clone copies the record so that a change which is not stored leaves the original alone.
 func (r *Run) clone() *Run {
