@@ -23,6 +23,7 @@ type cli struct {
 	Predict  predictCmd  `cmd:"" help:"Predict the instances of a JSON file with a model folder, or at a URL."`
 	Runs     runsCmd     `cmd:"" help:"Batch runs: list, show, watch, start."`
 	CI       ciCmd       `cmd:"" name:"ci" help:"What a build does: find the changed units, bundle functions, build the step image, release batch models."`
+	Doctor   doctorCmd   `cmd:"" help:"Look at tools, credentials and the project on Google Cloud; print the commands that mend what is wrong. Changes nothing."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 	Step     stepCmd     `cmd:"" hidden:"" passthrough:"" help:"Run one step of a pipeline, as the step container does."`
 }
