@@ -152,7 +152,8 @@ func printDetail(c console, d *batch.Detail) error {
 		fmt.Fprintf(c.out, "rows      %d = %d scored + %d rejected\n", d.Counts.Rows, d.Counts.Scored, d.Counts.Rejected)
 	}
 	if d.State == ledger.Succeeded {
-		fmt.Fprintf(c.out, "output    %s in the outbox\n", batch.OutputPrefix(d.Model, d.ID))
+		where := map[bool]string{true: "staging", false: "the outbox"}[d.Trial()]
+		fmt.Fprintf(c.out, "output    %s in %s\n", batch.OutputPrefix(d.Model, d.ID), where)
 	}
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nWHEN\tFROM\tTO\tWAITED\tCAUSE")
@@ -266,8 +267,11 @@ func trigger(r *ledger.Run) string {
 	if strings.ContainsFunc(data, func(c rune) bool { return !unicode.IsPrint(c) }) {
 		data = strconv.Quote(data) // a name may hold what would move the cursor
 	}
-	if r.Kind == ledger.Upload {
+	switch {
+	case r.Kind == ledger.Upload:
 		return data
+	case r.Trial():
+		return fmt.Sprintf("%s of the candidate %s: %s", r.Kind, r.Trigger.Candidate, data)
 	}
 	return fmt.Sprintf("%s %s at %s: %s", r.Kind, r.Trigger.Schedule, stamp(r.Trigger.At), data)
 }
