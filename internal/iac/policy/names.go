@@ -29,6 +29,15 @@ func location(v any) string {
 	return "a region such as europe-west1, or a multi-region"
 }
 
+func length(most int) test {
+	return func(v any) string {
+		if n := len(fmt.Sprint(v)); n > 0 && n <= most {
+			return ""
+		}
+		return fmt.Sprintf("1 to %d bytes", most)
+	}
+}
+
 // limits are the names that Google Cloud takes.
 var limits = []field{
 	{"google_cloud_run_v2_service", "name", pattern(`^[a-z]([a-z0-9-]{0,47}[a-z0-9])?$`, "a service's name of at most 49 characters"), true},
@@ -46,9 +55,9 @@ var limits = []field{
 	{"google_iam_workload_identity_pool_provider", "attribute_condition", pattern(`assertion\.repository(_id)?\s*==`, "a condition on the repository"), true},
 	{"google_eventarc_trigger", "name", pattern(`^[a-z][a-z0-9-]{0,61}[a-z0-9]$`, "at most 63 lower-case letters, digits and -"), true},
 	{"google_logging_metric", "name", pattern(`^[A-Za-z0-9_\-.,+!*',()%/]{1,100}$`, "at most 100 characters"), true},
-	{"google_monitoring_alert_policy", "display_name", pattern(`^.{1,512}$`, "at most 512 characters"), true},
-	{"google_monitoring_alert_policy", "documentation.0.content", pattern(`(?s)^.{1,8192}$`, "at most 8192 characters"), true},
-	{"google_monitoring_alert_policy", "conditions.*.condition_threshold.0.filter", pattern(`^.{1,2048}$`, "at most 2048 characters"), false},
+	{"google_monitoring_alert_policy", "display_name", length(512), true},
+	{"google_monitoring_alert_policy", "documentation.0.content", length(8192), true},
+	{"google_monitoring_alert_policy", "conditions.*.condition_threshold.0.filter", length(2048), false},
 }
 
 // names checks that every name fits the limits of its service, and that no two resources of a type share one.

@@ -41,6 +41,9 @@ func open(dir string) (*workspace, error) {
 	if _, err := exec.LookPath("terraform"); err != nil {
 		return nil, errors.New("terraform is not installed")
 	}
+	if tf, err := filepath.Glob(filepath.Join(root, "terraform", "*.tf")); err != nil || len(tf) == 0 {
+		return nil, errors.New("terraform/ has no root module")
+	}
 	w := &workspace{dir: dir, command: "terraform"}
 	if script, err := filepath.Abs(filepath.Join(sharedFolder(), "terraform", "tf-offline.sh")); err == nil {
 		if _, err := os.Stat(script); err == nil {
