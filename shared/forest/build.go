@@ -17,6 +17,12 @@ type Config struct {
 	Flush   bool    // values of at most Tiny become 0 before anything else, missing ones stay
 	Sigma   float64 // of Logistic in float64: 1 / (1 + e^-Sigma·x); 0 stands for 1
 	Average bool    // outputs, not margins, are made from the mean over trees of a margin
+
+	Oblivious bool      // all trees come by AddOblivious; with Float64
+	Rounded   bool      // features are rounded to float32 before they are compared; float64 only, oblivious trees do so anyway
+	Scale     float64   // of the sums of float64, 0 stands for 1,
+	Bias      []float64 // and what is added then, one per margin; nil for none
+	Quick     bool      // Softmax in float64 by CatBoost's quick exponential
 }
 
 // Tiny is the size up to which Config.Flush and MissingZero take a value for zero: the float32 next to 1e-35.
@@ -66,8 +72,9 @@ type Linear struct {
 
 // Builder checks trees and lays them out.
 type Builder struct {
-	single *layout[float32] // one of the two
-	double *layout[float64]
+	single    *layout[float32] // one of the three
+	double    *layout[float64]
+	oblivious *obliviousLayout
 }
 
 // NewBuilder checks what all trees share.
@@ -81,9 +88,12 @@ func NewBuilder(c Config) (*Builder, error) {
 	}
 	b := &Builder{}
 	var err error
-	if c.Float64 {
+	switch {
+	case c.Oblivious:
+		b.oblivious, err = newObliviousLayout(c)
+	case c.Float64:
 		b.double, err = newLayout[float64](c)
-	} else {
+	default:
 		b.single, err = newLayout[float32](c)
 	}
 	if err != nil {
@@ -108,10 +118,19 @@ func (c *Config) check() error {
 		return fmt.Errorf("%d categorical flags for %d features", len(c.Categorical), c.Features)
 	case !equalOrEmpty(c.Categories, c.Features):
 		return fmt.Errorf("categories of %d features for %d features", len(c.Categories), c.Features)
-	case c.Float64 && c.Vectors:
-		return fmt.Errorf("leaves of several values are summed in float32 only")
+	case (c.Oblivious || c.Rounded || c.Scale != 0 || c.Bias != nil) && !c.Float64:
+		return fmt.Errorf("oblivious trees, rounded features, scale and bias are for sums in float64")
+	case c.Scale-c.Scale != 0:
+		return fmt.Errorf("scale is %v", c.Scale)
+	case c.Bias != nil && len(c.Bias) != margins:
+		return fmt.Errorf("%d biases for %d outputs", len(c.Bias), margins)
 	case c.Sigma < 0 || c.Sigma-c.Sigma != 0:
 		return fmt.Errorf("sigma of %v", c.Sigma)
+	}
+	for i, v := range c.Bias {
+		if v-v != 0 {
+			return fmt.Errorf("bias %d is %v", i, v)
+		}
 	}
 	return nil
 }
@@ -119,7 +138,10 @@ func (c *Config) check() error {
 // Add checks a tree and appends it. Errors name the node, and end the building. The tree's slices may be used again
 // afterwards.
 func (b *Builder) Add(t *Tree) error {
-	if b.double != nil {
+	switch {
+	case b.oblivious != nil:
+		return fmt.Errorf("a tree in a model of oblivious ones")
+	case b.double != nil:
 		return b.double.add(t)
 	}
 	return b.single.add(t)
@@ -129,10 +151,14 @@ func (b *Builder) Add(t *Tree) error {
 func (b *Builder) Model() (*Model, error) {
 	m := &Model{}
 	var err error
-	if b.double != nil {
+	switch {
+	case b.oblivious != nil:
+		m.oblivious = b.oblivious.k
+		err = b.oblivious.finish(m)
+	case b.double != nil:
 		m.double = b.double.k
 		err = b.double.finish(m)
-	} else {
+	default:
 		m.single = b.single.k
 		err = b.single.finish(m)
 	}

@@ -14,21 +14,39 @@ func (b *layout[T]) finish(m *Model) error {
 	}
 	m.info = b.c.Info
 	m.info.Trees, m.info.Nodes = len(b.k.roots), b.nodes
-	m.info.Margins, m.info.Outputs = b.k.margins, b.c.Link.outputs(b.k.margins)
-	m.transform = transform{link: b.c.Link, width: b.k.margins, sigma: b.c.Sigma, over: 1}
-	if b.c.Sigma == 0 {
-		m.transform.sigma = 1
-	}
-	if b.c.Average {
-		m.transform.over = float64(len(b.k.roots) / b.k.margins)
-		if len(b.k.roots)%b.k.margins != 0 {
-			return fmt.Errorf("%d trees cannot be averaged over %d outputs", len(b.k.roots), b.k.margins)
-		}
+	if err := m.setTransform(&b.c); err != nil {
+		return err
 	}
 	if err := b.layOutSets(); err != nil {
 		return err
 	}
 	b.group()
+	return nil
+}
+
+// setTransform fills what comes after the kernel. Info.Trees is known.
+func (m *Model) setTransform(c *Config) error {
+	margins := len(c.Base)
+	m.info.Margins, m.info.Outputs = margins, c.Link.outputs(margins)
+	m.transform = transform{link: c.Link, width: margins, sigma: c.Sigma, over: 1, scale: c.Scale, bias: slices.Clone(c.Bias), quick: c.Quick}
+	if c.Sigma == 0 {
+		m.transform.sigma = 1
+	}
+	if c.Scale == 0 {
+		m.transform.scale = 1
+	}
+	if !slices.ContainsFunc(c.Bias, func(v float64) bool { return v != 0 }) {
+		m.transform.bias = nil
+	}
+	if c.Average {
+		m.transform.over = float64(m.info.Trees / margins)
+		if m.info.Trees%margins != 0 {
+			return fmt.Errorf("%d trees cannot be averaged over %d outputs", m.info.Trees, margins)
+		}
+	}
+	if c.Link == MeanVariance && margins != 2 {
+		return fmt.Errorf("a mean and a variance of %d outputs", margins)
+	}
 	return nil
 }
 

@@ -196,9 +196,13 @@ func TestBuilderInFloat64Refuses(t *testing.T) {
 		})
 	}
 	for want, c := range map[string]Config{
-		"leaves of several values": {Info: Info{Features: 1, Float64: true}, Base: []float64{0}, Vectors: true},
-		"sigma of -1":              {Info: Info{Features: 1, Float64: true}, Base: []float64{0}, Sigma: -1},
-		"sigma of NaN":             {Info: Info{Features: 1, Float64: true}, Base: []float64{0}, Sigma: nan},
+		"oblivious trees":        {Info: Info{Features: 1}, Base: []float64{0}, Oblivious: true},
+		"rounded features":       {Info: Info{Features: 1}, Base: []float64{0}, Rounded: true},
+		"scale is NaN":           {Info: Info{Features: 1, Float64: true}, Base: []float64{0}, Scale: nan},
+		"2 biases for 1 outputs": {Info: Info{Features: 1, Float64: true}, Base: []float64{0}, Bias: []float64{0, 1}},
+		"bias 0 is NaN":          {Info: Info{Features: 1, Float64: true}, Base: []float64{0}, Bias: []float64{nan}},
+		"sigma of -1":            {Info: Info{Features: 1, Float64: true}, Base: []float64{0}, Sigma: -1},
+		"sigma of NaN":           {Info: Info{Features: 1, Float64: true}, Base: []float64{0}, Sigma: nan},
 	} {
 		if _, err := NewBuilder(c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)

@@ -20,7 +20,7 @@ const (
 
 // Info describes a model. Its slices belong to the model and are not to be changed.
 type Info struct {
-	Format    string // "xgboost", "lightgbm"
+	Format    string // "xgboost", "lightgbm", "catboost"
 	Version   string // of the library that wrote the file, or of the format where the file has only that
 	Objective string
 	Trees     int // 0 for a linear model
@@ -42,8 +42,9 @@ type Info struct {
 type Model struct {
 	info      Info
 	transform transform
-	single    *kernel[float32] // one of the three
+	single    *kernel[float32] // one of the four
 	double    *kernel[float64]
+	oblivious *oblivious
 	linear    *linear.Model
 }
 
@@ -52,8 +53,9 @@ func (m *Model) Info() Info { return m.info }
 
 // Scratch is the working memory of one goroutine. It is made for one model and is not for concurrent use.
 type Scratch struct {
-	single scratch[float32]
-	double scratch[float64]
+	single    scratch[float32]
+	double    scratch[float64]
+	oblivious obliviousScratch
 }
 
 type scratch[T float] struct {
@@ -69,6 +71,8 @@ func newScratch[T float](k *kernel[T]) scratch[T] {
 // NewScratch allocates all that Predict and Margin need, so that they allocate nothing.
 func (m *Model) NewScratch() *Scratch {
 	switch {
+	case m.oblivious != nil:
+		return &Scratch{oblivious: newObliviousScratch(m.oblivious)}
 	case m.double != nil:
 		return &Scratch{double: newScratch(m.double)}
 	case m.linear != nil:
@@ -81,8 +85,8 @@ func (m *Model) NewScratch() *Scratch {
 // rows × Info().Outputs. The result of a row does not depend on the rows around it. It panics when x or out is too short.
 func (m *Model) Predict(x []float64, rows int, out []float64, s *Scratch) {
 	width := m.info.Outputs
-	if m.double != nil {
-		blocks(m.double, x, rows, &s.double, func(first, n int, margins []float64) {
+	if m.info.Float64 {
+		m.inDouble(x, rows, s, func(first, n int, margins []float64) {
 			m.transform.double(margins, out[first*width:(first+n)*width])
 		})
 		return
@@ -95,8 +99,8 @@ func (m *Model) Predict(x []float64, rows int, out []float64, s *Scratch) {
 // Margin is Predict without the transform: out is rows × Info().Margins raw scores.
 func (m *Model) Margin(x []float64, rows int, out []float64, s *Scratch) {
 	width := m.info.Margins
-	if m.double != nil {
-		blocks(m.double, x, rows, &s.double, func(first, n int, margins []float64) {
+	if m.info.Float64 {
+		m.inDouble(x, rows, s, func(first, n int, margins []float64) {
 			copy(out[first*width:(first+n)*width], margins)
 		})
 		return
@@ -113,6 +117,19 @@ func (m *Model) inSingle(x []float64, rows int, s *Scratch, yield func(first, n 
 		return
 	}
 	blocks(m.single, x, rows, &s.single, yield)
+}
+
+// inDouble is inSingle for what sums in float64.
+func (m *Model) inDouble(x []float64, rows int, s *Scratch, yield func(first, n int, margins []float64)) {
+	scaled := func(first, n int, sums []float64) {
+		m.transform.affine(sums)
+		yield(first, n, sums)
+	}
+	if m.oblivious != nil {
+		m.oblivious.blocks(x, rows, &s.oblivious, scaled)
+		return
+	}
+	blocks(m.double, x, rows, &s.double, scaled)
 }
 
 // blocks scores block after block; yield gets the first row, the number of rows and their margins.

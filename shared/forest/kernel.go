@@ -53,9 +53,10 @@ type kernel[T float] struct {
 	steps    []uint8  // per group of eight trees: the depth of its deepest
 	vectors  []T      // rows of margins leaf values, nil for scalar leaves
 
-	flush  bool                 // values of at most Tiny are 0
-	linear map[uint32]leafModel // per leaf node that has one, nil without linear leaves
-	terms  []term
+	flush   bool                 // values of at most Tiny are 0
+	rounded bool                 // features are rounded to float32
+	linear  map[uint32]leafModel // per leaf node that has one, nil without linear leaves
+	terms   []term
 
 	slots []slot[T] // slot i of the row is slots[i-1]
 	sets  []setTable
@@ -167,9 +168,12 @@ func (k *kernel[T]) addVectors(margins []T, at *[lanes]uint32) {
 // prepare turns a row of features into slots and category bits.
 func (k *kernel[T]) prepare(x []float64, row []T, words []uint64) {
 	row[pad] = T(math.Inf(-1))
-	if k.flush {
+	switch {
+	case k.flush:
 		k.fillFlushed(x, row[1:])
-	} else {
+	case k.rounded:
+		k.fillRounded(x, row[1:])
+	default:
 		k.fill(x, row[1:])
 	}
 	if len(words) > 0 {
@@ -188,6 +192,18 @@ func (k *kernel[T]) fill(x []float64, row []T) {
 			v = s.missing
 		}
 		row[i] = v
+	}
+}
+
+// fillRounded is fill for formats that compare float32 and add float64.
+func (k *kernel[T]) fillRounded(x []float64, row []T) {
+	for i, s := range k.slots {
+		v := float32(x[s.feature])
+		if v != v {
+			row[i] = s.missing
+		} else {
+			row[i] = T(v)
+		}
 	}
 }
 

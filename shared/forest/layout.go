@@ -28,7 +28,7 @@ type visit struct {
 
 func newLayout[T float](c Config) (*layout[T], error) {
 	b := &layout[T]{c: c, slotOf: map[slot[T]]uint32{}, sets: map[int32]*setIndex{}}
-	b.k = &kernel[T]{features: c.Features, margins: len(c.Base), flush: c.Flush}
+	b.k = &kernel[T]{features: c.Features, margins: len(c.Base), flush: c.Flush, rounded: c.Rounded}
 	for i, v := range c.Base {
 		if !finite[T](v) {
 			return nil, fmt.Errorf("base score %d is %v", i, v)
@@ -116,8 +116,8 @@ func (b *layout[T]) leaf(n *Node, v visit, vectors, rows int) error {
 
 // linear keeps the model of a leaf. Its terms stand behind those of all leaves before it.
 func (b *layout[T]) linear(l *Linear, at uint32) error {
-	if !b.c.Float64 {
-		return fmt.Errorf("linear leaves are summed in float64 only")
+	if !b.c.Float64 || b.c.Vectors {
+		return fmt.Errorf("linear leaves have one value and are summed in float64 only")
 	}
 	if len(l.Features) != len(l.Coefficients) {
 		return fmt.Errorf("%d coefficients for %d features", len(l.Coefficients), len(l.Features))

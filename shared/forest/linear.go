@@ -26,8 +26,9 @@ func FromLinear(c Config, l *linear.Model) (*Model, error) {
 	if len(m.info.Categorical) == 0 {
 		m.info.Categorical = make([]bool, c.Features)
 	}
-	m.info.Margins, m.info.Outputs = l.Margins(), c.Link.outputs(l.Margins())
-	m.transform = transform{link: c.Link, width: l.Margins(), sigma: 1, over: 1}
+	if err := m.setTransform(&c); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 

@@ -7,15 +7,16 @@ type Link uint8
 
 // The links. They compute in the type of the margins.
 const (
-	Identity  Link = iota
-	Logistic       // 1 / (1 + e^-x), each margin for itself
-	Exp            // e^x
-	Softmax        // probabilities over the margins
-	Argmax         // the number of the greatest margin, the first wins: one output
-	Step           // 1 above 0, else 0
-	Ascending      // the margins of a row in ascending order; float32 only
-	Square         // sign(x)·x²; float64 only
-	Softplus       // log(1 + e^x); float64 only
+	Identity     Link = iota
+	Logistic          // 1 / (1 + e^-x), each margin for itself
+	Exp               // e^x
+	Softmax           // probabilities over the margins
+	Argmax            // the number of the greatest margin, the first wins: one output
+	Step              // 1 above 0, else 0
+	Ascending         // the margins of a row in ascending order; float32 only
+	Square            // sign(x)·x²; float64 only
+	Softplus          // log(1 + e^x); float64 only
+	MeanVariance      // the first margin, and e^2x of the second; float64 only
 )
 
 // transform is a model's way from margins to outputs.
@@ -24,6 +25,9 @@ type transform struct {
 	width int     // margins of a row
 	sigma float64 // of Logistic in float64
 	over  float64 // margins are divided by it first, in float64
+	scale float64 // of float64, part of the margins
+	bias  []float64
+	quick bool // Softmax by quickExp
 }
 
 // outputs is how many numbers a row of margins becomes.
