@@ -141,6 +141,8 @@ func (w world) accounts(services []string) {
 	var all things
 	for _, id := range append([]string{"pipeline-runner", "deployer", "builder", "onupload-push", "batchtrigger-tick"}, services...) {
 		all = append(all, object{"name": "projects/acme-prod/serviceAccounts/" + mail(id), "email": mail(id)})
+	}
+	for _, id := range append([]string{"builder"}, services...) {
 		w[post("iam", "v1/projects/acme-prod/serviceAccounts/"+mail(id)+":testIamPermissions")] = object{"permissions": things{"iam.serviceAccounts.actAs"}}
 		w[post("iam", "v1/projects/acme-prod/serviceAccounts/"+mail(id)+":getIamPolicy")] = bindings(actAs, sa("deployer"))
 	}

@@ -87,16 +87,16 @@ func (p *probe) goVersion(t tool) string {
 	return ""
 }
 
-// older compares versions by their numbers.
+// older compares versions by their numbers; the pattern that found them lets nothing else through.
 func older(a, b string) bool {
 	x, y := strings.Split(a, "."), strings.Split(b, ".")
 	for i := range max(len(x), len(y)) {
 		n, m := 0, 0
 		if i < len(x) {
-			n, _ = strconv.Atoi(x[i]) //nolint:errcheck // the pattern lets only digits through
+			n, _ = strconv.Atoi(x[i])
 		}
 		if i < len(y) {
-			m, _ = strconv.Atoi(y[i]) //nolint:errcheck // ours
+			m, _ = strconv.Atoi(y[i])
 		}
 		if n != m {
 			return n < m
