@@ -9,7 +9,7 @@ RACE := $(if $(shell command -v cc),-race,)
 # Without paths of the checkout in what is built, a new clone finds all of it in the build cache.
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 
-.PHONY: help run test check build create-new-model clean changed bundle image release
+.PHONY: help run test check build create-new-model clean changed bundle image release check-terraform
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.* ## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,14 @@ bundle: build #### write the source of a function and try it as the buildpack do
 
 image: build #### build the step image and push it (TO=REPOSITORY, STEP_BASE_IMAGE=REF, DRY_RUN=1)
 	@bin/millrace ci image --to "$${TO:?where to? make image TO=REPOSITORY}" $${DRY_RUN:+--dry-run}
+
+check-terraform: #### check the infrastructure: format, modules, plan, rights, alerts; with tflint where it is built (make bin/tflint)
+	go test -tags $(TAGS) -count=1 -v ./internal/iac/... | grep -E '^(---|ok|FAIL)|^ +(--- (FAIL|SKIP)|[a-z_]+\.go:)'
+	@tflint=$$(command -v bin/tflint || command -v tflint) || { echo "skipped: tflint (make bin/tflint builds it, in about two minutes)"; exit 0; }; \
+		"$$tflint" --chdir=terraform --recursive --config="$$PWD/terraform/.tflint.hcl" && echo "ok  	tflint"
+
+bin/tflint: tools/tflint/go.mod
+	cd tools/tflint && CGO_ENABLED=0 go build -o ../../bin/tflint github.com/terraform-linters/tflint
 
 release: build #### release a batch model (MODEL=x IMAGE=REF BUCKET=b, DRY_RUN=1)
 	@bin/millrace ci release "$${MODEL:?which one? make release MODEL=x IMAGE=REF BUCKET=b}" --image "$${IMAGE:-}" --bucket "$${BUCKET:?into which bucket? make release MODEL=x IMAGE=REF BUCKET=b}" $${DRY_RUN:+--dry-run}

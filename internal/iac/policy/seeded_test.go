@@ -40,7 +40,7 @@ var moreMistakes = []valueMistake{
 	{"a role for everybody", "google_cloud_run_v2_service_iam_member", "member", "allUsers", "is everybody"},
 	{"a basic role", "google_project_iam_member", "role", "roles/editor", "is a basic role"},
 	{"a role on the project that a bucket has", "google_project_iam_member", "role", "roles/storage.objectViewer", "expected it on the resource"},
-	{"the ledger without a condition", "google_project_iam_member", "role", "roles/datastore.user", "without a condition"},
+	{"the ledger without a condition", "google_project_iam_member", "condition.0.expression", "true", "without a condition"},
 	{"a schedule in a zone of its own", "google_cloud_scheduler_job", "time_zone", "Europe/Atlantis", "IANA time zone"},
 	{"a subscription that expires", "google_pubsub_subscription", "expiration_policy.0.ttl", "2678400s", "expiration_policy"},
 	{"an audience with a path", "google_pubsub_subscription", "push_config.0.oidc_token.0.audience", "https://onupload.run.invalid/projects/p", "without a path"},
