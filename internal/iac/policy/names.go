@@ -118,9 +118,24 @@ func (p *Plan) placeholders(report reporter) {
 		if r.Text("template.0.containers.0.image") != "us-docker.pkg.dev/cloudrun/container/hello" {
 			report(r, "the image is %q, expected the placeholder", r.Text("template.0.containers.0.image"))
 		}
-		if r.Text("template.0.service_account") == "" {
+	}
+}
+
+// accounts checks that each function runs as an account that no other function has and that no caller is.
+func (p *Plan) accounts(report reporter) {
+	_, by := p.callers()
+	first := map[string]string{}
+	for _, r := range p.Of("google_cloud_run_v2_service") {
+		email := r.Text("template.0.service_account")
+		switch {
+		case email == "":
 			report(r, "runs as the project's default account, expected its own")
+		case first[email] != "":
+			report(r, "runs as %s, as %s does", email, first[email])
+		case len(by["serviceAccount:"+email]) > 0:
+			report(r, "runs as %s, which may call %q", email, by["serviceAccount:"+email])
 		}
+		first[email] = r.Text("name")
 	}
 }
 

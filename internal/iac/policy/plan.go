@@ -98,7 +98,7 @@ func (p *Plan) Check(roles *Roles) []string {
 		out = append(out, r.Address+": "+fmt.Sprintf(format, args...))
 	}
 	for _, rule := range []func(func(*Resource, string, ...any)){
-		p.values, p.names, p.placeholders, p.principals, p.onProject, p.deadLetters, p.pushes, p.jobs, p.triggers, p.labels, p.operators, p.alerts,
+		p.values, p.names, p.placeholders, p.accounts, p.principals, p.onProject, p.deadLetters, p.pushes, p.jobs, p.triggers, p.labels, p.operators, p.alerts,
 	} {
 		rule(report)
 	}

@@ -47,6 +47,7 @@ var moreMistakes = []valueMistake{
 	{"a push to another service", "google_pubsub_subscription", "push_config.0.push_endpoint", "https://batchtrigger.run.invalid/", "calls batchtrigger"},
 	{"a job without a token", "google_cloud_scheduler_job", "http_target.0.oidc_token", []any{}, "calls without a token"},
 	{"a service with a command", "google_cloud_run_v2_service", "template.0.containers.0.command", []any{"/app"}, "sets a command"},
+	{"a service that runs as its caller", "google_cloud_run_v2_service", "template.0.service_account", "onupload-push@millrace-test.iam.gserviceaccount.com", "which may call"},
 	{"a service of nobody", "google_cloud_run_v2_service", "labels", map[string]any{}, "has no label owner"},
 	{"everybody an operator", "google_cloud_run_v2_service", "template.0.containers.0.env", []any{map[string]any{"name": "OPERATORS", "value": "*"}}, "people by name"},
 	{"an alert that nobody hears", "google_monitoring_alert_policy", "notification_channels", []any{}, "notification_channels.* is not set"},
