@@ -42,12 +42,18 @@ type diffCmd struct {
 	File  string `arg:"" optional:"" help:"The rows: .csv, .json or .jsonl; the model's parity.jsonl when left out." type:"path"`
 	Base  string `help:"The git revision to compare with; HEAD when neither this nor --url is given."`
 	URL   string `name:"url" help:"A running server to compare with, such as http://127.0.0.1:8080."`
-	Token string `help:"Identity token for --url, as gcloud auth print-identity-token prints it." env:"MILLRACE_TOKEN"`
+	Token string `help:"Identity token for --url; a service of Cloud Run gets yours when left out." env:"MILLRACE_TOKEN"`
 	JSON  bool   `name:"json" help:"Print JSON."`
 }
 
 // Run compares. Differences are no failure.
 func (d diffCmd) Run(ctx context.Context, c console, m *modelCmd) error {
+	if d.Token == "" {
+		var err error
+		if _, d.Token, err = c.signed(ctx, d.URL, nil); err != nil {
+			return err
+		}
+	}
 	report, err := folder.Diff{
 		Models: m.Models, Model: d.Model, Base: d.Base, URL: d.URL, Token: d.Token, File: d.File, Getenv: c.getenv,
 	}.Run(ctx)

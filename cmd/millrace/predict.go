@@ -10,24 +10,30 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/millrace-ml/millrace/functions/predict"
 	"github.com/millrace-ml/millrace/shared/entry"
 )
 
-const predictLimit = time.Minute
+const (
+	predictLimit  = time.Minute
+	maxPrediction = 64 << 20
+)
 
 type predictCmd struct {
-	Model  string `arg:"" help:"The model."`
-	File   string `arg:"" help:"A JSON file: a request, a list of instances, or one instance. - reads standard input."`
-	URL    string `help:"Ask this server, such as http://127.0.0.1:8080, instead of the model folder."`
-	Models string `help:"Folder with one folder per model." default:"models" type:"path"`
+	Model    string `arg:"" help:"The model."`
+	File     string `arg:"" help:"A JSON file: a request, a list of instances, or one instance. - reads standard input."`
+	URL      string `help:"Ask this server instead of the model folder: http://127.0.0.1:8080, or a service of Cloud Run, which gets your identity token."`
+	Audience string `help:"What the token names, the service's own run.app URL; needed only when --url is another name of it." placeholder:"URL"`
+	Models   string `help:"Folder with one folder per model." default:"models" type:"path"`
 }
 
 // Run prints the answer, and fails if it is an error.
 func (p predictCmd) Run(ctx context.Context, c console) error {
+	if p.Audience != "" && p.URL == "" {
+		return fmt.Errorf("--audience is for --url: a model folder asks for no token")
+	}
 	body, err := p.read(c)
 	if err != nil {
 		return err
@@ -36,26 +42,30 @@ func (p predictCmd) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
+	if p.URL != "" {
+		return p.ask(ctx, c, body)
+	}
 	ctx, cancel := context.WithTimeout(ctx, predictLimit)
 	defer cancel()
-	url := strings.TrimSuffix(p.URL, "/")
-	if url == "" {
-		server, at, err := p.serve(ctx)
-		if err != nil {
-			return err
-		}
-		defer server.Close()
-		url = at
-	}
-	status, answer, err := call(ctx, http.MethodPost, url+"/v1/models/"+p.Model+":predict", body, nil)
+	server, at, err := p.serve(ctx)
 	if err != nil {
 		return err
 	}
+	defer server.Close()
+	status, answer, err := call(ctx, http.MethodPost, at+"/v1/models/"+p.Model+":predict", body, nil)
+	if err != nil {
+		return err
+	}
+	return p.print(c, status, answer)
+}
+
+// print gives the answer to whoever reads standard output, and an error to the person.
+func (p predictCmd) print(c console, status int, answer []byte) error {
 	if status != http.StatusOK {
 		fmt.Fprintf(c.err, "%s\n", bytes.TrimSpace(answer))
 		return exit(1)
 	}
-	_, err = c.out.Write(answer)
+	_, err := c.out.Write(answer)
 	return err
 }
 
@@ -127,7 +137,6 @@ func call(ctx context.Context, method, url string, body []byte, header http.Head
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	const most = 64 << 20
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxPrediction))
 	return resp.StatusCode, answer, err
 }

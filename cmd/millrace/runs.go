@@ -51,7 +51,7 @@ func (r *runsCmd) address() (string, error) {
 }
 
 // ask calls batchtrigger and decodes its answer into v.
-func (r *runsCmd) ask(ctx context.Context, method, path string, body any, header http.Header, v any) error {
+func (r *runsCmd) ask(ctx context.Context, c console, method, path string, body any, header http.Header, v any) error {
 	base, err := r.address()
 	if err != nil {
 		return err
@@ -62,11 +62,18 @@ func (r *runsCmd) ask(ctx context.Context, method, path string, body any, header
 			return err
 		}
 	}
+	header, token, err := c.signed(ctx, base, header)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, runsLimit)
 	defer cancel()
 	status, answer, err := call(ctx, method, base+path, data, header)
 	if err != nil {
 		return fmt.Errorf("%w (is make run running?)", err)
+	}
+	if token != "" && (status == http.StatusUnauthorized || status == http.StatusForbidden) {
+		return fmt.Errorf("%s answers %d: %s", base, status, letIn(base, "batchtrigger", token))
 	}
 	if status < 200 || status > 299 {
 		var said struct{ Error string }
@@ -101,7 +108,7 @@ func (l listCmd) Run(ctx context.Context, c console, r *runsCmd) error {
 		}
 	}
 	var answer listAnswer
-	if err := r.ask(ctx, http.MethodGet, "/runs?"+q.Encode(), nil, nil, &answer); err != nil {
+	if err := r.ask(ctx, c, http.MethodGet, "/runs?"+q.Encode(), nil, nil, &answer); err != nil {
 		return err
 	}
 	if r.JSON {
@@ -132,7 +139,7 @@ type showCmd struct {
 // Run shows.
 func (s showCmd) Run(ctx context.Context, c console, r *runsCmd) error {
 	var d batch.Detail
-	if err := r.ask(ctx, http.MethodGet, "/runs/"+url.PathEscape(s.Run_), nil, nil, &d); err != nil {
+	if err := r.ask(ctx, c, http.MethodGet, "/runs/"+url.PathEscape(s.Run_), nil, nil, &d); err != nil {
 		return err
 	}
 	if r.JSON {
@@ -186,7 +193,7 @@ func (s watchCmd) Run(ctx context.Context, c console, r *runsCmd) error {
 	said := ""
 	for {
 		var d batch.Detail
-		if err := r.ask(ctx, http.MethodGet, "/runs/"+url.PathEscape(s.Run_), nil, nil, &d); err != nil {
+		if err := r.ask(ctx, c, http.MethodGet, "/runs/"+url.PathEscape(s.Run_), nil, nil, &d); err != nil {
 			return err
 		}
 		if now := progress(&d); now != said && !r.JSON {
@@ -251,7 +258,7 @@ func (s startCmd) Run(ctx context.Context, c console, r *runsCmd) error {
 		s.Key = rand.Text() // one press, one run; whoever repeats a press names its key
 	}
 	var run ledger.Run
-	if err := r.ask(ctx, http.MethodPost, "/runs", body, http.Header{"Idempotency-Key": {s.Key}}, &run); err != nil {
+	if err := r.ask(ctx, c, http.MethodPost, "/runs", body, http.Header{"Idempotency-Key": {s.Key}}, &run); err != nil {
 		return err
 	}
 	if r.JSON {
