@@ -134,26 +134,47 @@ func (w *workspace) plan(args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// addresses gives each service of the state an address of its own. The provider that stands in for Google's has one for all,
+// apply applies the last plan.
+func (w *workspace) apply() error {
+	if out, err := w.run("apply", "-input=false", "-no-color", "plan.bin"); err != nil {
+		return fmt.Errorf("terraform apply: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// collections are the names under which ids of a type are listed; of other types nothing reads the id.
+var collections = map[string]string{
+	"google_artifact_registry_repository": "repositories", "google_cloud_run_v2_service": "services", "google_monitoring_notification_channel": "notificationChannels",
+	"google_project_iam_custom_role": "roles", "google_pubsub_subscription": "subscriptions", "google_pubsub_topic": "topics", "google_service_account": "serviceAccounts",
+}
+
+// identify gives what is applied ids and addresses of its own. The provider that stands in for Google's has one for all,
 // which would hide a subscription that calls the wrong service.
-func (w *workspace) addresses() error {
+func (w *workspace) identify() error {
 	path := filepath.Join(w.dir, "terraform", "terraform.tfstate")
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	var state map[string]any
+	var state struct {
+		Version   int              `json:"version"`
+		Terraform string           `json:"terraform_version"`
+		Serial    int              `json:"serial"`
+		Lineage   string           `json:"lineage"`
+		Outputs   map[string]any   `json:"outputs"`
+		Resources []map[string]any `json:"resources"`
+		Checks    any              `json:"check_results"`
+	}
 	if err := json.Unmarshal(data, &state); err != nil {
 		return err
 	}
-	for _, r := range state["resources"].([]any) {
-		r := r.(map[string]any)
-		if r["type"] != "google_cloud_run_v2_service" {
+	for _, r := range state.Resources {
+		kind := fmt.Sprint(r["type"])
+		if collections[kind] == "" || r["mode"] != "managed" {
 			continue
 		}
 		for _, i := range r["instances"].([]any) {
-			a := i.(map[string]any)["attributes"].(map[string]any)
-			a["uri"] = fmt.Sprintf("https://%s.run.invalid", a["name"])
+			identifyOne(kind, i.(map[string]any))
 		}
 	}
 	if data, err = json.Marshal(state); err != nil {
@@ -162,13 +183,29 @@ func (w *workspace) addresses() error {
 	return os.WriteFile(path, data, 0o600)
 }
 
+func identifyOne(kind string, instance map[string]any) {
+	a := instance["attributes"].(map[string]any)
+	own := fmt.Sprint(instance["index_key"])
+	for _, key := range []string{"name", "repository_id", "role_id", "email"} {
+		if v, ok := a[key].(string); ok && v != "" && !strings.HasPrefix(v, "replay") {
+			own = v
+		}
+	}
+	a["id"] = "projects/millrace-test/" + collections[kind] + "/" + own
+	if name, ok := a["name"].(string); ok && strings.HasPrefix(name, "replay") {
+		a["name"] = a["id"]
+	}
+	if kind == "google_cloud_run_v2_service" {
+		a["uri"] = "https://" + own + ".run.invalid"
+	}
+}
+
 // stages are the plans of one life of an environment.
 type stages struct {
 	*workspace
-	first   []byte // on an empty project
 	second  []byte // at once after the apply
 	changed bool   // the second plan is not empty
-	wired   []byte // when each service has an address of its own: all that can be known
+	wired   []byte // when everything has an id and an address of its own: all that can be known
 }
 
 var life = sync.OnceValues(func() (*stages, error) {
@@ -185,11 +222,11 @@ var life = sync.OnceValues(func() (*stages, error) {
 		return nil, &missing{errors.New("no provider that plans without an account is at hand (MILLRACE_SHARED)")}
 	}
 	s := &stages{workspace: w}
-	if s.first, err = w.plan(); err != nil {
+	if _, err := w.plan(); err != nil {
 		return nil, err
 	}
-	if out, err := w.run("apply", "-input=false", "-no-color", "-auto-approve", "plan.bin"); err != nil {
-		return nil, fmt.Errorf("terraform apply: %w\n%s", err, out)
+	if err := w.apply(); err != nil {
+		return nil, err
 	}
 	s.second, err = w.plan("-detailed-exitcode")
 	var exit *exec.ExitError
@@ -199,11 +236,13 @@ var life = sync.OnceValues(func() (*stages, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.addresses(); err != nil {
+	if err := w.identify(); err != nil {
 		return nil, err
 	}
-	s.wired, err = w.plan()
-	return s, err
+	if s.wired, err = w.plan(); err != nil {
+		return nil, err
+	}
+	return s, w.apply()
 })
 
 // missing is a tool that is not there.
@@ -262,5 +301,8 @@ func roles(t *testing.T) *Roles {
 func (s *stages) fork(t *testing.T) (*workspace, error) {
 	t.Helper()
 	dir := t.TempDir()
-	return &workspace{dir: dir, command: s.command, offline: s.offline}, os.CopyFS(dir, os.DirFS(s.dir))
+	if err := os.CopyFS(dir, os.DirFS(s.dir)); err != nil {
+		return nil, err
+	}
+	return &workspace{dir: dir, command: s.command, offline: s.offline}, nil
 }

@@ -27,7 +27,7 @@ var fields = []field{
 	{"google_cloud_run_v2_service", "template.0.timeout", seconds(1, 3600), true},
 	{"google_cloud_run_v2_service", "template.0.containers.*.resources.0.limits.cpu", pattern(`^([1-8]|0?\.[0-9]+|[1-9][0-9]{1,3}m)$`, "CPUs such as 1 or 500m"), false},
 	{"google_cloud_run_v2_service", "template.0.containers.*.resources.0.limits.memory", pattern(`^[1-9][0-9]*(Ki|Mi|Gi|k|M|G)$`, "memory such as 512Mi"), false},
-	{"google_cloud_run_v2_service", "template.0.max_instance_request_concurrency", number(1, 1000), false},
+	{"google_cloud_run_v2_service", "template.0.max_instance_request_concurrency", number(0, 1000), false},
 	{"google_cloud_run_v2_service", "build_config.0.base_image", baseImage, false},
 	{"google_cloud_run_v2_service", "template.0.containers.*.base_image_uri", baseImage, false},
 	{"google_cloud_run_v2_service", "deletion_protection", oneOf(true, false), true},
