@@ -24,16 +24,33 @@ func Propose(ctx context.Context, client *storage.Client, bucket string, in Publ
 		return "", nil, err
 	}
 	candidate = r.content()
-	data, err := json.MarshalIndent(candidate, "", "  ")
+	uri, data, err := candidate.asCandidate(bucket)
 	if err != nil {
-		return "", nil, fmt.Errorf("encode candidate of %s: %w", r.Model, err)
+		return "", nil, err
 	}
-	uri = uriOf(bucket, candidateKind, r.Model, Digest(data))
 	_, object, err := parseURI(uri)
 	if err != nil {
 		return "", nil, err
 	}
 	return uri, candidate, writeOnce(ctx, client, bucket, object, "application/json", data)
+}
+
+// CandidateURI is the name that Propose would write the candidate under.
+func CandidateURI(bucket string, in PublishInput) (string, error) {
+	r, _, err := in.release(bucket)
+	if err != nil {
+		return "", err
+	}
+	uri, _, err := r.content().asCandidate(bucket)
+	return uri, err
+}
+
+func (r *Release) asCandidate(bucket string) (uri string, data []byte, err error) {
+	data, err = json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return "", nil, fmt.Errorf("encode candidate of %s: %w", r.Model, err)
+	}
+	return uriOf(bucket, candidateKind, r.Model, Digest(data)), data, nil
 }
 
 var (

@@ -32,6 +32,9 @@ func TestACandidateIsAReleaseWithoutAPointer(t *testing.T) {
 	if got := objects(t, c, ""); len(got) != 3 || !strings.HasPrefix(got[0], "candidates/tides/") || uri != "gs://artifacts/"+got[0] {
 		t.Errorf("objects are %v, the candidate is %s", got, uri)
 	}
+	if named, err := CandidateURI(artifacts, in); err != nil || named != uri {
+		t.Errorf("CandidateURI = %s, %v", named, err)
+	}
 	read, err := ReadCandidate(t.Context(), c, artifacts, "tides", uri)
 	if err != nil {
 		t.Fatal(err)

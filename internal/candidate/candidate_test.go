@@ -1,0 +1,401 @@
+package candidate
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/millrace-ml/millrace/internal/batchtest"
+	"github.com/millrace-ml/millrace/shared/batch"
+	"github.com/millrace-ml/millrace/shared/fault"
+	"github.com/millrace-ml/millrace/shared/ledger"
+	"github.com/millrace-ml/millrace/shared/pipeline"
+)
+
+func parityLines(t *testing.T) int {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(models, model, "parity.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(bytes.TrimSpace(data), []byte("\n")) + 1
+}
+
+func TestTryProvesACandidateAndTouchesNothingElse(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	r := l.try(t)
+	if r.Rows != parityLines(t) || r.Found || r.Own || r.Attempt != 1 || r.Model != model {
+		t.Errorf("result is %+v", r)
+	}
+	l.untouched(t)
+	run := l.TheRun(t)
+	if run.ID != r.RunID || run.State != ledger.Succeeded || run.Trigger.Candidate != r.Candidate || run.Counts.Rows != int64(r.Rows) {
+		t.Errorf("the record is %+v", run)
+	}
+	rows := l.names(t, batchtest.Staging, "smoke/")
+	if want := "smoke/bike-demand/" + strings.TrimPrefix(unit, "sha256:") + ".csv"; !slices.Equal(rows, []string{want}) || run.Dataset.Object != want {
+		t.Errorf("the rows lie in %q, the run reads %q", rows, run.Dataset.Object)
+	}
+	if got := l.names(t, batchtest.Staging, batch.SuccessObject(model, r.RunID)); len(got) != 1 {
+		t.Error("there is no proof in staging")
+	}
+
+	o := l.options(t)
+	o.In.Commit, o.In.Now = "another", o.In.Now.Add(time.Hour)
+	again, err := Try(t.Context(), o)
+	if err != nil || !again.Found || again.RunID != r.RunID || again.Rows != r.Rows || len(l.Vertex.Jobs()) != 1 {
+		t.Errorf("the same unit again gives %+v, %v, and %d jobs", again, err, len(l.Vertex.Jobs()))
+	}
+	released, err := pipeline.Publish(t.Context(), l.Storage, batchtest.Artifacts, *o.In)
+	if err != nil || released.FolderDigest != run.Release.FolderDigest || released.SpecDigest != run.Release.SpecDigest {
+		t.Errorf("what was tried is not what is released: %+v, %v", released, err)
+	}
+}
+
+// tamper changes the predictions of a run after its steps have written them, proof and all.
+func tamper(l *lab, id string, change func(string) string) error {
+	ctx := context.Background()
+	name := batch.SuccessObject(model, id)
+	data, err := l.get(ctx, batchtest.Staging, name)
+	if err != nil {
+		return err
+	}
+	var s batch.Success
+	if err := json.Unmarshal(data, &s); err != nil {
+		return err
+	}
+	for i, o := range s.Objects {
+		if !strings.Contains(o.Name, "predictions-") {
+			continue
+		}
+		text, err := l.get(ctx, batchtest.Staging, o.Name)
+		if err != nil {
+			return err
+		}
+		text = []byte(change(string(text)))
+		if err := l.put(ctx, batchtest.Staging, o.Name, text); err != nil {
+			return err
+		}
+		s.Objects[i].Size, s.Objects[i].CRC32C = int64(len(text)), checksum(text)
+	}
+	if data, err = json.Marshal(s); err != nil {
+		return err
+	}
+	return l.put(ctx, batchtest.Staging, name, data)
+}
+
+func TestTryRefusesACandidateWithOtherPredictions(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.with(func(l *lab, id string) error {
+		if l.step(id, "plan", nil) != 0 {
+			return errors.New("plan failed")
+		}
+		err := tamper(l, id, func(s string) string { return strings.Replace(s, ",39.88166046142578,", ",39.88166046142579,", 1) })
+		l.end(id, "SUCCEEDED")
+		return err
+	})
+	for _, when := range []string{"at once", "again"} {
+		_, err := Try(t.Context(), l.options(t))
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), `parity.jsonl:2: count is "39.88166046142579", expected "39.88166046142578" (1 of`) {
+			t.Errorf("%s: got %v", when, err)
+		}
+	}
+	l.untouched(t)
+	if n := len(l.Vertex.Jobs()); n != 1 {
+		t.Errorf("%d jobs, expected that predictions are not tried again", n)
+	}
+}
+
+// A model folder that does not prove itself here is not even written.
+func TestTryRefusesAFolderThatFailsItsParityRows(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	dir := filepath.Join(t.TempDir(), model)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(models, model))); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "parity.jsonl")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, bytes.Replace(text, []byte("39.88166046142578"), []byte("40"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := l.options(t)
+	o.In.Folder = os.DirFS(dir)
+	before := l.names(t, batchtest.Artifacts, "")
+	if _, err := Try(t.Context(), o); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "parity.jsonl:2") {
+		t.Errorf("got %v", err)
+	}
+	if after := l.names(t, batchtest.Artifacts, ""); !slices.Equal(before, after) || len(l.Runs(t)) != 0 {
+		t.Errorf("it left %q and %d runs", after, len(l.Runs(t)))
+	}
+}
+
+func TestAFailedTrialCanBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.with(func(l *lab, id string) error {
+		l.end(id, "FAILED")
+		return nil
+	})
+	for _, attempt := range []string{"1", "2"} {
+		_, err := Try(t.Context(), l.options(t))
+		if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "is failed: as the test says") || !strings.Contains(err.Error(), "runs --url "+l.url+" show bike-demand-request-") {
+			t.Errorf("attempt %s: got %v", attempt, err)
+		}
+	}
+	l.with((*lab).steps)
+	r := l.try(t)
+	if r.Attempt != 3 || r.Found || len(l.Vertex.Jobs()) != 3 {
+		t.Errorf("result is %+v after %d jobs", r, len(l.Vertex.Jobs()))
+	}
+	if again := l.try(t); again.Attempt != 3 || !again.Found || again.RunID != r.RunID {
+		t.Errorf("then again: %+v", again)
+	}
+	l.untouched(t)
+}
+
+// Vertex refuses the job: the run fails before it is submitted, which is an error of the request.
+func TestATrialThatVertexRefusesCanBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.Vertex.Script(batchtest.Answer{Code: codes.PermissionDenied})
+	if _, err := Try(t.Context(), l.options(t)); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "was not started") {
+		t.Errorf("got %v", err)
+	}
+	if r := l.try(t); r.Attempt != 2 {
+		t.Errorf("result is %+v", r)
+	}
+}
+
+func TestATrialWhoseOutputIsGoneIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	r := l.try(t)
+	if err := l.Storage.Bucket(batchtest.Staging).Object(batch.SuccessObject(model, r.RunID)).Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again := l.try(t); again.Attempt != 2 || again.Found {
+		t.Errorf("result is %+v", again)
+	}
+	rows := l.names(t, batchtest.Staging, "smoke/")[0]
+	if err := l.Storage.Bucket(batchtest.Staging).Object(rows).Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again := l.try(t); again.Attempt != 1 || again.Found { // of rows with another generation
+		t.Errorf("without its rows the result is %+v", again)
+	}
+	if err := l.put(t.Context(), batchtest.Staging, rows, []byte("hr\n1\n")); err != nil {
+		t.Fatal(err)
+	}
+	if again := l.try(t); again.Found {
+		t.Errorf("with other rows the result is %+v", again)
+	}
+}
+
+// roundTrip makes a function a transport.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestLostAnswersStartNothingTwice(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	o := l.options(t)
+	var posts, gets atomic.Int64
+	keys := make(chan string, 10)
+	o.HTTP.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			return nil, err
+		}
+		n := gets.Add(1)
+		if r.Method == http.MethodPost {
+			keys <- r.Header.Get("Idempotency-Key")
+			n = posts.Add(1)
+		}
+		if n <= 2 { // applied, and nobody hears of it
+			_ = resp.Body.Close()
+			return nil, errors.New("connection reset by peer")
+		}
+		return resp, nil
+	})
+	r, err := Try(t.Context(), o)
+	if err != nil || r.Found || posts.Load() < 3 || len(l.Vertex.Jobs()) != 1 {
+		t.Errorf("%+v, %v after %d posts and %d jobs", r, err, posts.Load(), len(l.Vertex.Jobs()))
+	}
+	if first := <-keys; first != <-keys || first == "" {
+		t.Errorf("the request was sent again under another key than %q", first)
+	}
+}
+
+func TestTryEndsAtItsDeadlineAndSaysWhereToLook(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answers []batchtest.Answer
+		says    string
+	}{
+		"the job never begins":       {nil, "is still submitted after"},
+		"it never leaves the line":   {[]batchtest.Answer{{Code: codes.ResourceExhausted}}, "is still pending (it waits in the line"},
+		"batchtrigger cannot say so": {[]batchtest.Answer{{Code: codes.Unavailable}, {Code: codes.Unavailable}, {Code: codes.Unavailable}, {Code: codes.Unavailable}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			l.with(func(*lab, string) error { return nil })
+			l.Vertex.Script(tc.answers...)
+			o := l.options(t)
+			o.Deadline = 700 * time.Millisecond
+			_, err := Try(t.Context(), o)
+			if !fault.KindOf(err).Retry() || !strings.Contains(err.Error(), tc.says) {
+				t.Fatalf("got %v (%v)", err, fault.KindOf(err))
+			}
+			if tc.says != "" && !strings.Contains(err.Error(), "runs --url "+l.url+" show "+l.TheRun(t).ID) {
+				t.Errorf("%v does not say where to look", err)
+			}
+			l.untouched(t)
+			if tc.answers != nil {
+				return
+			}
+			id := l.TheRun(t).ID
+			if err := l.steps(id); err != nil { // it goes on
+				t.Fatal(err)
+			}
+			if r := l.try(t); !r.Found || r.RunID != id {
+				t.Errorf("tried again: %+v", r)
+			}
+		})
+	}
+}
+
+func TestTheCallersEndIsToldApart(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	l.with(func(*lab, string) error { cancel(); return nil })
+	if _, err := Try(ctx, l.options(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	refuse := func(status int) func(*http.Request) (*http.Response, error) {
+		return func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("<html>no</html>")), Request: r}, nil
+		}
+	}
+	o := l.options(t)
+	given := 0
+	o.Token = func(context.Context) (string, error) { given++; return strings.Repeat("t", given), nil }
+	o.HTTP.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.Header.Get("Authorization") == "Bearer t" { // over
+			return refuse(http.StatusUnauthorized)(r)
+		}
+		if r.Header.Get("Authorization") != "Bearer tt" {
+			return nil, errors.New("no token")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	if _, err := Try(t.Context(), o); err != nil || given != 2 {
+		t.Errorf("%v after %d tokens, expected one that is over and one that is good", err, given)
+	}
+	for name, tc := range map[string]struct {
+		token     func(context.Context) (string, error)
+		transport roundTrip
+		kind      fault.Kind
+		says      string
+	}{
+		"a refused caller": {o.Token, refuse(http.StatusForbidden), fault.Forbidden, "OPERATORS"},
+		"tokens of no use": {o.Token, refuse(http.StatusUnauthorized), fault.Forbidden, "roles/run.invoker"},
+		"no token":         {func(context.Context) (string, error) { return "", errors.New("run: gcloud auth login") }, refuse(500), fault.Unauthenticated, "gcloud auth login"},
+		"a redirect": {o.Token, func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"https://elsewhere.example/"}}, Body: http.NoBody, Request: r}, nil
+		}, fault.Internal, "answers 302"},
+		"another's page": {o.Token, refuse(http.StatusNotFound), fault.Conflict, "look at the trial"},
+		"no run": {o.Token, func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"function":"x"}`)), Request: r}, nil
+		}, fault.Internal, "expected a run"},
+	} {
+		o := l.options(t)
+		o.Unit = strings.Repeat("f", 64)
+		o.Token, o.HTTP.Transport = tc.token, tc.transport
+		if _, err := Try(t.Context(), o); err == nil || fault.KindOf(err) != tc.kind || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: got %v (%v), want something with %q", name, err, fault.KindOf(err), tc.says)
+		}
+	}
+}
+
+func TestTryOfAnOwnGraphTakesItsSuccess(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.with(func(l *lab, id string) error {
+		l.Vertex.End(id, jobSucceeded, "")
+		for range 100 { // its start may not be written down yet
+			resp, err := http.Post(l.url+"/reconcile", "application/json", nil)
+			if err != nil {
+				return err
+			}
+			var report batch.ReconcileReport
+			err = json.NewDecoder(resp.Body).Decode(&report)
+			_ = resp.Body.Close()
+			if err != nil || report.Closed > 0 {
+				return err
+			}
+		}
+		return errors.New("reconcile closes no run")
+	})
+	o := l.options(t)
+	o.In.Image = ""
+	r, err := Try(t.Context(), o)
+	if err != nil || !r.Own || r.Rows != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if again, err := Try(t.Context(), o); err != nil || !again.Found {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+}
+
+func TestTryRefusesWrongOptions(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	for name, tc := range map[string]struct {
+		change func(*Options)
+		says   string
+	}{
+		"no release":                {func(o *Options) { o.In = nil }, "needs a release"},
+		"no client":                 {func(o *Options) { o.Storage = nil }, "needs a release and a storage client"},
+		"no staging":                {func(o *Options) { o.Staging = "" }, "must be named"},
+		"no hash":                   {func(o *Options) { o.Unit = "../x" }, "no hash of a unit"},
+		"no URL":                    {func(o *Options) { o.Trigger = "batchtrigger" }, "expected https://"},
+		"a URL in the clear":        {func(o *Options) { o.Trigger = "http://example.com" }, "expected https://"},
+		"a bucket that is not here": {func(o *Options) { o.Staging = "none" }, "not there"},
+		"a model without batch":     {func(o *Options) { m := *o.In.Manifest; m.Serve = []string{"realtime"}; o.In.Manifest = &m }, "does not serve batch"},
+	} {
+		o := l.options(t)
+		tc.change(&o)
+		if _, err := Try(t.Context(), o); err == nil || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: got %v, want something with %q", name, err, tc.says)
+		}
+	}
+	if n := len(l.Runs(t)); n != 0 {
+		t.Errorf("%d runs were started", n)
+	}
+}
