@@ -1,7 +1,10 @@
 package policy
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,6 +114,120 @@ func caught(t *testing.T, known *Roles, before, after []byte, m valueMistake) bo
 		}
 	}
 	return false
+}
+
+// planMistake passes validate, since it refers to another resource, and stops at the plan.
+const planMistake = `
+resource "google_service_account" "seeded" {
+  project    = "millrace-test"
+  account_id = "seeded-account"
+}
+
+resource "google_project_iam_member" "seeded" {
+  project = "millrace-test"
+  role    = "roles/logging.logWriter"
+  member  = google_service_account.seeded.email
+}
+`
+
+// 32 mistakes that people make, put into the configuration or its plan one by one. 31 caught is the bar.
+func TestSeededMistakes(t *testing.T) {
+	t.Parallel()
+	s := planned(t)
+	known, _ := readRoles() // without them a misspelt role is not seen
+	total, found := 0, 0
+	count := func(name string, ok bool) {
+		total++
+		if ok {
+			found++
+		} else {
+			t.Logf("not caught: %s", name)
+		}
+	}
+	for name, ok := range textMistakes(t, s) {
+		count(name, ok)
+	}
+	for _, m := range valueMistakes {
+		before := s.wired
+		if m.kind == "google_eventarc_trigger" {
+			before = small(t) // no trigger is made where a push subscription delivers
+		}
+		count(m.name, caught(t, known, before, mutate(t, before, m), m))
+	}
+	count("an email where a member is wanted", planFails(t, s))
+	t.Logf("seeded mistakes: %d of %d caught", found, total)
+	if total != 32 || found < 31 {
+		t.Errorf("%d of %d seeded mistakes are caught, expected at least 31 of 32", found, total)
+	}
+}
+
+// textMistakes adds testdata/mistakes.tf to the configuration and says for each of its blocks, by the comment above it,
+// whether validate finds an error in it.
+func textMistakes(t *testing.T, s *stages) map[string]bool {
+	t.Helper()
+	w, err := s.fork(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join("testdata", "mistakes.tf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "terraform", "mistakes.tf"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := w.run("validate", "-json")
+	if err == nil {
+		t.Fatal("validate finds nothing")
+	}
+	var result struct {
+		Diagnostics []struct {
+			Severity string
+			Range    struct {
+				Filename string
+				Start    struct{ Line int }
+			}
+		}
+	}
+	if err := json.NewDecoder(bytes.NewReader(out)).Decode(&result); err != nil {
+		t.Fatalf("%v: %.300s", err, out)
+	}
+	lines := strings.Split(string(text), "\n")
+	found := map[string]bool{}
+	for _, line := range lines {
+		if name, ok := strings.CutPrefix(line, "# "); ok {
+			found[name] = false
+		}
+	}
+	for _, d := range result.Diagnostics {
+		if d.Severity != "error" {
+			continue
+		}
+		if d.Range.Filename != "mistakes.tf" {
+			t.Errorf("validate finds an error in %s", d.Range.Filename)
+			continue
+		}
+		for i := d.Range.Start.Line - 1; i >= 0; i-- {
+			if name, ok := strings.CutPrefix(lines[i], "# "); ok {
+				found[name] = true
+				break
+			}
+		}
+	}
+	return found
+}
+
+func planFails(t *testing.T, s *stages) bool {
+	t.Helper()
+	w, err := s.fork(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "terraform", "mistakes.tf"), []byte(planMistake), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.plan()
+	return err != nil && strings.Contains(err.Error(), "seeded")
 }
 
 func TestFurtherMistakesAreCaught(t *testing.T) {

@@ -283,14 +283,22 @@ func read(t *testing.T, data []byte) *Plan {
 	return p
 }
 
-// roles reads the permissions of Google Cloud's roles, which are not ours to keep, or skips.
-func roles(t *testing.T) *Roles {
-	t.Helper()
+// readRoles reads the permissions of Google Cloud's roles, which are not ours to keep.
+func readRoles() (*Roles, error) {
 	data, err := os.ReadFile(filepath.Join(sharedFolder(), "terraform", "gcp-iam-roles.json"))
 	if err != nil {
-		t.Skip("skipped: gcp-iam-roles.json is not at hand (MILLRACE_SHARED)")
+		return nil, &missing{errors.New("gcp-iam-roles.json is not at hand (MILLRACE_SHARED)")}
 	}
-	r, err := ReadRoles(data)
+	return ReadRoles(data)
+}
+
+func roles(t *testing.T) *Roles {
+	t.Helper()
+	r, err := readRoles()
+	var m *missing
+	if errors.As(err, &m) {
+		t.Skipf("skipped: %v", err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
