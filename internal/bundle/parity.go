@@ -132,3 +132,11 @@ func parityInstances(name string) ([]json.RawMessage, error) {
 	}
 	return out, nil
 }
+
+// Example is the first row's instance; an empty one of no parity rows at all.
+func (p *Parity) Example() json.RawMessage {
+	if p == nil || len(p.instances) == 0 {
+		return json.RawMessage("{}")
+	}
+	return p.instances[0]
+}

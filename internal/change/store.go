@@ -26,9 +26,11 @@ const (
 )
 
 // Store keeps what was deployed last. Write puts a record in the place of the unit's one before, whole or not at all;
-// Delete of a unit without a record is no error. Nothing is cached: List gives what is there now.
+// Delete of a unit without a record is no error, and Read of one gives nil. Nothing is cached: List and Read give what is
+// there now.
 type Store interface {
 	List(ctx context.Context) ([]Record, error)
+	Read(ctx context.Context, unit string) (*Record, error)
 	Write(ctx context.Context, r Record) error
 	Delete(ctx context.Context, unit string) error
 }
@@ -67,6 +69,23 @@ func (f Folder) List(context.Context) ([]Record, error) {
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// Read reads one record.
+func (f Folder) Read(_ context.Context, unit string) (*Record, error) {
+	if err := checkName(unit); err != nil {
+		return nil, err
+	}
+	name := filepath.Join(string(f), unit+recordExt)
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := decode(name, unit, data)
+	return &r, err
 }
 
 // Write stores one record.
@@ -151,6 +170,18 @@ func (b *Bucket) read(ctx context.Context, unit string) (Record, error) {
 		return Record{}, fmt.Errorf("read %s: %w", name, err)
 	}
 	return decode(name, unit, data)
+}
+
+// Read reads one record.
+func (b *Bucket) Read(ctx context.Context, unit string) (*Record, error) {
+	if err := checkName(unit); err != nil {
+		return nil, err
+	}
+	r, err := b.read(ctx, unit)
+	if errors.Is(err, storage.ErrObjectNotExist) {
+		return nil, nil
+	}
+	return &r, err
 }
 
 func (b *Bucket) object(unit string) *storage.ObjectHandle {
