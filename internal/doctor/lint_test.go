@@ -5,10 +5,42 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// inSubstitution finds a gcloud command in $( ).
+var inSubstitution = regexp.MustCompile(`\$\((gcloud [^)]*\)?[^)]*)\)`)
+
+// onPage gives the gcloud commands in the shell blocks of a page.
+func onPage(t *testing.T, path string) []string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for i, block := range strings.Split(string(b), "```") {
+		if i%2 == 0 || !strings.HasPrefix(block, "sh\n") {
+			continue
+		}
+		for line := range strings.Lines(strings.TrimPrefix(block, "sh\n")) {
+			line = strings.TrimSpace(line)
+			if strings.HasPrefix(line, "gcloud ") {
+				found = append(found, line)
+			}
+			for _, m := range inSubstitution.FindAllStringSubmatch(line, -1) {
+				found = append(found, m[1])
+			}
+		}
+	}
+	if len(found) < 4 {
+		t.Errorf("%s: found only the commands %q", path, found)
+	}
+	return found
+}
 
 // Every command that the faults expect is one that gcloud knows, with flags that it knows.
 func TestPrintedCommandsAreGcloudCommands(t *testing.T) {
@@ -29,6 +61,8 @@ func TestPrintedCommandsAreGcloudCommands(t *testing.T) {
 		add(f.fix)
 	}
 	add(do("gcloud auth login", "gcloud auth application-default login", "gcloud config set project PROJECT", "gcloud config set run/region REGION", "gcloud run regions list", "gcloud components update"))
+	add(do("gcloud run services describe predict-m --region=REGION --format='value(status.url)'", "gcloud run services logs read predict-m --region=REGION --limit=50")) // of millrace predict
+	add(onPage(t, "../../docs/clients.md"))
 	type command struct {
 		CommandString string `json:"command_string"`
 		Success       bool   `json:"success,omitempty"`
