@@ -1,0 +1,107 @@
+package candidate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/millrace-ml/millrace/internal/batchtest"
+	"github.com/millrace-ml/millrace/internal/localcloud/chaos"
+	"github.com/millrace-ml/millrace/shared/pipeline"
+)
+
+// variants are how one call fails: for good before or after it applied, or so that the client repeats what had applied. To
+// read, the first is all there is.
+func variants(call chaos.Fault) map[string]chaos.Fault {
+	out := map[string]chaos.Fault{"refused": {Match: call.Match, N: call.N, Code: codes.PermissionDenied}}
+	if strings.HasSuffix(call.Match, "insert") {
+		out["unheard"] = chaos.Fault{Match: call.Match, N: call.N, Code: codes.PermissionDenied, After: true}
+		out["repeated"] = chaos.Fault{Match: call.Match, N: call.N, Code: codes.Unavailable, After: true}
+	}
+	return out
+}
+
+// storageCalls numbers the calls to Cloud Storage among these, each by its name.
+func storageCalls(calls []string) []chaos.Fault {
+	count := map[string]int{}
+	var out []chaos.Fault
+	for _, name := range calls {
+		if count[name]++; strings.HasPrefix(name, "storage:") {
+			out = append(out, chaos.Fault{Match: name, N: count[name]})
+		}
+	}
+	return out
+}
+
+// Each call to Cloud Storage up to the start of the job, by Try and by batchtrigger, fails. Production is as it was then, and
+// the next trial of the same unit passes. (What the steps do under faults is their own package's to prove.)
+func TestTryUnderFaults(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	var before []string
+	l.with(func(l *lab, id string) error {
+		before = l.Faults.Calls()
+		return l.steps(id)
+	})
+	l.Faults.Reset()
+	l.try(t)
+	calls := storageCalls(before)
+	if len(calls) < 8 {
+		t.Fatalf("the calls are %v", calls)
+	}
+	for _, f := range calls {
+		for variant, v := range variants(f) {
+			t.Run(fmt.Sprintf("%s %d %s", f.Match, f.N, variant), func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				l.Faults.Arm(v)
+				first, err := Try(t.Context(), l.options(t))
+				if l.Faults.Disarm() != 0 {
+					t.Fatal("the fault did not strike")
+				}
+				l.untouched(t)
+				r := l.try(t)
+				if err == nil && (!r.Found || r.RunID != first.RunID || first.Rows == 0) {
+					t.Errorf("a trial that passed as %+v is then %+v", first, r)
+				}
+				if n := len(l.Vertex.Jobs()); n > 1 {
+					t.Errorf("%d jobs (the first trial: %v)", n, err)
+				}
+				if _, err := pipeline.Publish(t.Context(), l.Storage, batchtest.Artifacts, *l.options(t).In); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// A trial that is over is found again and compared, whichever call failed before.
+func TestFindingATrialUnderFaults(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	run := l.try(t).RunID
+	l.Faults.Reset()
+	l.try(t)
+	calls := storageCalls(l.Faults.Calls())
+	if len(calls) < 10 {
+		t.Fatalf("the calls are %v", calls)
+	}
+	for _, f := range calls {
+		for variant, v := range variants(f) {
+			l.Faults.Arm(v)
+			first, err := Try(t.Context(), l.options(t))
+			if l.Faults.Disarm() != 0 {
+				t.Errorf("%s %d %s: the fault did not strike", f.Match, f.N, variant)
+			}
+			if err == nil && first.RunID != run {
+				t.Errorf("%s %d %s: another trial was started: %+v", f.Match, f.N, variant, first)
+			}
+			if r := l.try(t); r.RunID != run || !r.Found {
+				t.Errorf("%s %d %s (%v): then the trial is %+v", f.Match, f.N, variant, err, r)
+			}
+		}
+	}
+	l.untouched(t)
+}
