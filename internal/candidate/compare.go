@@ -56,11 +56,8 @@ func (t *trial) compare(ctx context.Context, run *ledger.Run, r *rows) error {
 		}
 		return err
 	}
-	if c.wrong > 0 {
-		return bad("%s (%d of %d rows differ)", c.first, c.wrong, r.n)
-	}
-	if i := slices.Index(c.seen, false); i >= 0 {
-		return bad("%s has no prediction (%d of %d rows have one)", r.place(i+1), c.found, r.n)
+	if why := c.verdict(); why != "" {
+		return bad("%s", why)
 	}
 	return nil
 }
@@ -193,6 +190,17 @@ func (c *comparison) row(name string, b *table.Block, i int) error {
 		c.differs(row, "model_version", got, c.version)
 	}
 	return nil
+}
+
+// verdict is what is wrong after all files, "" for nothing.
+func (c *comparison) verdict() string {
+	if c.wrong > 0 {
+		return fmt.Sprintf("%s (%d of %d rows differ)", c.first, c.wrong, c.n)
+	}
+	if i := slices.Index(c.seen, false); i >= 0 {
+		return fmt.Sprintf("%s has no prediction (%d of %d rows have one)", c.place(i+1), c.found, c.n)
+	}
+	return ""
 }
 
 func (c *comparison) differs(row int, column, got, want string) {
