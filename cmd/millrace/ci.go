@@ -26,6 +26,7 @@ type ciCmd struct {
 	Bundle  bundleCmd  `cmd:"" help:"Write the source that a function is deployed from."`
 	Image   imageCmd   `cmd:"" help:"Build the step image without Docker and push it."`
 	Release releaseCmd `cmd:"" help:"Release a batch model: write its folder and graph, then move its pointer."`
+	Try     tryCmd     `cmd:"" help:"Try the release of a batch model on its parity rows, before its pointer moves."`
 }
 
 // openStorage opens Cloud Storage, or the local cloud's when STORAGE_EMULATOR_HOST says so.
