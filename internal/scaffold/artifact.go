@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace-ml/millrace/shared/feature"
 	"github.com/millrace-ml/millrace/shared/forest"
+	"github.com/millrace-ml/millrace/shared/forest/catboost"
 	"github.com/millrace-ml/millrace/shared/forest/lightgbm"
 	"github.com/millrace-ml/millrace/shared/forest/xgboost"
 	"github.com/millrace-ml/millrace/shared/manifest"
@@ -116,7 +117,7 @@ func readModel(name string) ([]byte, *forest.Model, error) {
 		}
 		return data, model, nil
 	}
-	return nil, nil, fmt.Errorf("%s is no model file that is read: expected what save_model of XGBoost (JSON, UBJSON) or LightGBM (text) writes", name)
+	return nil, nil, fmt.Errorf("%s is no model file that is read: expected what save_model of XGBoost (JSON, UBJSON), LightGBM (text) or CatBoost (cbm, JSON) writes", name)
 }
 
 // readers of the formats that score opens.
@@ -126,6 +127,7 @@ var readers = []struct {
 }{
 	{xgboost.Sniff, xgboost.Read},
 	{lightgbm.Sniff, lightgbm.Read},
+	{catboost.Sniff, func(data []byte) (*forest.Model, error) { return catboost.Read(data, nil) }},
 }
 
 // inputsOf makes an input of each feature, with the type that the training library wrote down, and names those whose
@@ -175,8 +177,8 @@ func values(names []string) []manifest.Value {
 
 // The objectives that give the probability of the second class, and one probability for each class.
 var (
-	twoClasses  = []string{"binary:logistic", "binary"}
-	manyClasses = []string{"multi:softprob", "multiclass", "multiclassova"}
+	twoClasses  = []string{"binary:logistic", "binary", "Logloss", "CrossEntropy", "Focal"}
+	manyClasses = []string{"multi:softprob", "multiclass", "multiclassova", "MultiClass", "MultiClassOneVsAll"}
 )
 
 // outputsOf names what the model gives, by its objective, as python/millrace_export.py does.
@@ -190,6 +192,9 @@ func outputsOf(info forest.Info, labels []string) ([]manifest.Output, error) {
 		classes = info.Outputs
 	case info.Outputs == 1 && (slices.Contains(twoClasses, info.Objective) || info.Objective == "binary:hinge"):
 		classes = 2
+	}
+	if labels == nil && classes > 0 && len(info.Classes) == classes {
+		labels = info.Classes
 	}
 	if labels != nil && len(labels) != classes {
 		if classes == 0 {

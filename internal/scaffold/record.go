@@ -59,7 +59,10 @@ func predictionColumns(outputs int) []string {
 // recordRows adds parity.jsonl, sample.csv and, from a CSV, baseline.json.
 func recordRows(ctx context.Context, o Options, r recorder, files tree, v *artifactView, result *Result) error {
 	if o.CSV == "" {
-		instances := r.madeUp()
+		instances, err := r.finite(r.madeUp())
+		if err != nil {
+			return err
+		}
 		v.Parity, v.Rows = "made up", len(instances)
 		result.Notes = append(result.Notes, "parity.jsonl and sample.csv are made-up rows with Millrace's own predictions: they notice changes, they do not prove that the training library agrees",
 			"there is no baseline.json: it needs training data (--csv FILE, or python/millrace_export.py)")

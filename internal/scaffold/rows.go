@@ -3,12 +3,14 @@ package scaffold
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"sort"
 	"strconv"
 
+	"github.com/millrace-ml/millrace/internal/folder"
 	"github.com/millrace-ml/millrace/shared/manifest"
 	"github.com/millrace-ml/millrace/shared/table/csv"
 )
@@ -45,6 +47,29 @@ func (r recorder) madeUp() []map[string]any {
 		}
 	}
 	return out
+}
+
+// finite leaves out the instances whose predictions no row can hold: e to the power of a made-up row of a linear model
+// easily is infinite.
+func (r recorder) finite(instances []map[string]any) ([]map[string]any, error) {
+	buffer := r.contract.NewRows()
+	buffer.Grow(len(instances))
+	for i, instance := range instances {
+		folder.Fill(buffer, r.contract, i, instance)
+	}
+	buffer.Finish()
+	width := r.engine.Info().Outputs
+	predictions := r.predict(r.contract.Matrix(buffer, nil), len(instances))
+	var out []map[string]any
+	for i, instance := range instances {
+		if !slices.ContainsFunc(predictions[i*width:(i+1)*width], func(v float64) bool { return v-v != 0 }) {
+			out = append(out, instance)
+		}
+	}
+	if out == nil {
+		return nil, errors.New("the model gives no number for any made-up row: give rows (--csv FILE)")
+	}
+	return out, nil
 }
 
 // spread are rows over the whole of the data, and for every column its extremes and a missing value: the rows that show a

@@ -149,6 +149,9 @@ func TestOutputsFollowTheObjective(t *testing.T) {
 		"probabilities with names":  {forest.Info{Objective: "multi:softprob", Outputs: 2, Margins: 2}, []string{"a", "b"}, "probability_a probability_b class"},
 		"several numbers":           {forest.Info{Objective: "reg:squarederror", Outputs: 2, Margins: 2}, nil, "output_0 output_1"},
 		"a probability of LightGBM": {forest.Info{Objective: "binary", Outputs: 1, Margins: 1}, nil, "probability"},
+		"a probability of CatBoost": {forest.Info{Objective: "Logloss", Outputs: 1, Margins: 1, Classes: []string{"no", "yes"}}, nil, "probability class"},
+		"classes of CatBoost":       {forest.Info{Objective: "MultiClass", Outputs: 2, Margins: 2, Classes: []string{"a", "b"}}, nil, "probability_a probability_b class"},
+		"names of CatBoost's own":   {forest.Info{Objective: "MultiClass", Outputs: 2, Margins: 2, Classes: []string{"a", "b"}}, []string{"c", "d"}, "probability_c probability_d class"},
 		"classes of LightGBM":       {forest.Info{Objective: "multiclass", Outputs: 2, Margins: 2}, []string{"a", "b"}, "probability_a probability_b class"},
 		"names without classes":     {forest.Info{Objective: "count:poisson", Outputs: 1, Margins: 1}, []string{"a", "b"}, "error: --labels: the objective count:poisson has no classes"},
 	} {

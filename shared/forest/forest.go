@@ -34,6 +34,7 @@ type Info struct {
 	FeatureTypes  []string   // in the library's words; nil when the file has none
 	Categorical   []bool     // one per feature
 	Categories    [][]string // the training categories by code, as text; nil, or nil for a feature without them
+	Classes       []string   // the names of the classes by number; nil when the file has none
 	BestIteration int        // where early stopping would have cut, -1 when not recorded. All trees are used.
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/millrace-ml/millrace/shared/fault"
 	"github.com/millrace-ml/millrace/shared/forest"
+	"github.com/millrace-ml/millrace/shared/forest/catboost"
 	"github.com/millrace-ml/millrace/shared/forest/lightgbm"
 	"github.com/millrace-ml/millrace/shared/forest/xgboost"
 	"github.com/millrace-ml/millrace/shared/manifest"
@@ -64,20 +65,27 @@ func checkDigest(data []byte, a *manifest.Artifact) (string, error) {
 	return "sha256:" + got, nil
 }
 
-// readers of the artifact formats, by what the manifest calls them.
+// readers of the artifact formats, by what the manifest calls them. The texts of categories are for formats that know them
+// by their hashes only.
 var readers = []struct {
 	format string
 	sniff  func([]byte) bool
-	read   func([]byte) (engine, error)
+	read   func(data []byte, categories [][]string) (engine, error)
 }{
-	{"xgboost", xgboost.Sniff, readTrees(xgboost.Read)},
-	{"lightgbm", lightgbm.Sniff, readTrees(lightgbm.Read)},
+	{"xgboost", xgboost.Sniff, readCodes(xgboost.Read)},
+	{"lightgbm", lightgbm.Sniff, readCodes(lightgbm.Read)},
+	{"catboost", catboost.Sniff, readTrees(catboost.Read)},
+}
+
+// readCodes is readTrees for formats that know categories by their codes.
+func readCodes(read func([]byte) (*forest.Model, error)) func([]byte, [][]string) (engine, error) {
+	return readTrees(func(data []byte, _ [][]string) (*forest.Model, error) { return read(data) })
 }
 
 // readTrees makes an engine of what a reader of tree ensembles gives.
-func readTrees(read func([]byte) (*forest.Model, error)) func([]byte) (engine, error) {
-	return func(data []byte) (engine, error) {
-		m, err := read(data)
+func readTrees(read func([]byte, [][]string) (*forest.Model, error)) func([]byte, [][]string) (engine, error) {
+	return func(data []byte, categories [][]string) (engine, error) {
+		m, err := read(data, categories)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +95,7 @@ func readTrees(read func([]byte) (*forest.Model, error)) func([]byte) (engine, e
 
 // readEngine opens the artifact by its content. The manifest's format must agree; where the content tells nothing, its
 // reader says what is wrong.
-func readEngine(data []byte, format string) (engine, error) {
+func readEngine(data []byte, format string, categories [][]string) (engine, error) {
 	for _, r := range readers {
 		if !r.sniff(data) {
 			continue
@@ -95,12 +103,12 @@ func readEngine(data []byte, format string) (engine, error) {
 		if r.format != format {
 			return nil, fault.New(fault.Invalid, nil, "the artifact is of the format %s, %s says %s", r.format, manifest.File, format)
 		}
-		return r.read(data)
+		return r.read(data, categories)
 	}
 	var known []string
 	for _, r := range readers {
 		if r.format == format {
-			return r.read(data)
+			return r.read(data, categories)
 		}
 		known = append(known, r.format)
 	}

@@ -76,6 +76,22 @@ func checkCategories(name string, in *manifest.Input, trained []string) error {
 	return nil
 }
 
+// categoriesOf are the texts of each feature's codes, nil for what is no plain categorical input.
+func categoriesOf(m *manifest.Manifest) [][]string {
+	all := make([][]string, len(m.Features))
+	for i := range all {
+		in := plainInput(m, i)
+		if in == nil || in.Type != manifest.Categorical {
+			continue
+		}
+		all[i] = make([]string, len(in.Values))
+		for j, v := range in.Values {
+			all[i][j] = valueText(v)
+		}
+	}
+	return all
+}
+
 // valueText is a category as artifacts write it.
 func valueText(v manifest.Value) string {
 	if v.Kind == manifest.Numeric {

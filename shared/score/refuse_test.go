@@ -214,12 +214,12 @@ func TestEqualFeature(t *testing.T) {
 
 func TestReadEngineComparesFormats(t *testing.T) {
 	t.Parallel()
-	_, err := readEngine(golden(t, "logistic.ubj"), "lightgbm")
+	_, err := readEngine(golden(t, "logistic.ubj"), "lightgbm", nil)
 	if err == nil || !strings.Contains(err.Error(), "the artifact is of the format xgboost, model.yaml says lightgbm") {
 		t.Errorf("error %v", err)
 	}
-	_, err = readEngine([]byte("tree"), "onnx")
-	if err == nil || !strings.Contains(err.Error(), "artifact.format onnx is not read; known are [xgboost lightgbm]") {
+	_, err = readEngine([]byte("tree"), "pickle", nil)
+	if err == nil || !strings.Contains(err.Error(), "artifact.format pickle is not read; known are [xgboost lightgbm") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -54,7 +54,7 @@ func (m *Model) open(fsys fs.FS) error {
 	if m.contract, err = feature.New(m.manifest); err != nil {
 		return err
 	}
-	if m.engine, err = readEngine(data, m.manifest.Artifact.Format); err != nil {
+	if m.engine, err = readEngine(data, m.manifest.Artifact.Format, categoriesOf(m.manifest)); err != nil {
 		return err
 	}
 	if err := checkFeatures(m.manifest, m.contract, m.engine.Info()); err != nil {
