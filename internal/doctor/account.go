@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"regexp"
 	"strings"
@@ -38,7 +37,7 @@ func checkCredentials(ctx context.Context, p *probe) []Finding {
 	if p.account == "" && (cred.Source == "gcloud" || cred.Quota) {
 		p.account = p.gcloud.Core.Account // a person signs in to both; if to different accounts, only the printed commands name the other one
 	}
-	who := cmp.Or(p.account, "an account that does not say its name")
+	who := or(p.account, "an account that does not say its name")
 	if !cred.Default {
 		return []Finding{warn(do("gcloud auth application-default login"), "%s, of gcloud alone: Terraform and Google's clients find no credentials", who)}
 	}
@@ -83,9 +82,9 @@ func checkProject(_ context.Context, p *probe) []Finding {
 	p.project = chosen.value
 	// One that was asked for by name is not compared: looking at another project is what the option is for.
 	if other.value != "" && chosen.name != "--project" && other.name != "the project of the credentials" {
-		return []Finding{warn(do("gcloud config set project "+chosen.value), "%s, of %s, but %s is %s: commands typed by hand would go there", chosen.value, chosen.name, other.name, other.value)}
+		return []Finding{warn(do("gcloud config set project "+chosen.value), "%s (%s), but %s is %s: commands typed by hand would go there", chosen.value, chosen.name, other.name, other.value)}
 	}
-	return good("%s, of %s", chosen.value, chosen.name)
+	return good("%s (%s)", chosen.value, chosen.name)
 }
 
 // checkRegion decides which region is meant.
@@ -104,5 +103,5 @@ func checkRegion(ctx context.Context, p *probe) []Finding {
 		return []Finding{fail(do("gcloud run regions list"), "%s is %q, which is no region such as us-central1", chosen.name, chosen.value)}
 	}
 	p.region = strings.TrimSpace(chosen.value)
-	return good("%s, of %s", p.region, chosen.name)
+	return good("%s (%s)", p.region, chosen.name)
 }

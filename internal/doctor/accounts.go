@@ -96,6 +96,29 @@ func checkOwnActAs(ctx context.Context, p *probe) []Finding {
 	return good("%s may deploy", orSomeone(p.account))
 }
 
+// deployRoles are what each delivery account does on the project, by any of these roles; the first is the narrowest.
+var deployRoles = []struct {
+	id, does string
+	roles    []string
+}{
+	{deployer, "deploy from source", []string{"roles/run.sourceDeveloper", "roles/run.developer", "roles/run.admin"}},
+	{deployer, "use the project's APIs", []string{"roles/serviceusage.serviceUsageConsumer", "roles/serviceusage.serviceUsageAdmin"}},
+	{deployer, "write a build's log", []string{"roles/logging.logWriter", "roles/cloudbuild.builds.builder"}},
+	{builder, "build", []string{"roles/run.builder", "roles/cloudbuild.builds.builder"}},
+}
+
+// checkDeployer reads what a source deploy takes on the project. Roles of the project's own making are taken on trust.
+func checkDeployer(_ context.Context, p *probe) []Finding {
+	own := "projects/" + p.project + "/roles/*"
+	var problems []Finding
+	for _, d := range deployRoles {
+		if member := p.member(d.id); !p.policy.has(member, append([]string{own}, d.roles...)...) {
+			problems = append(problems, fail(do(p.grant(member, d.roles[0])), "%s may not %s", d.id, d.does))
+		}
+	}
+	return orGood(problems, "%s may deploy from source, %s may build", deployer, builder)
+}
+
 // checkSubmitters reads what starting a run on Vertex takes. The roles of the project's own making are taken on trust: what
 // they hold is Terraform's to say.
 func checkSubmitters(_ context.Context, p *probe) []Finding {

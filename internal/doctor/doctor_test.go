@@ -71,7 +71,7 @@ func TestWithoutCredentials(t *testing.T) {
 		want    []string // lines, in this order
 	}{
 		"and without gcloud": {map[string]string{"gcloud": ""}, []string{
-			"fail  gcloud       not on PATH", "fail  credentials  no credentials for Google Cloud: install gcloud", "29 checks of the project are left out", "fix\n",
+			"fail  gcloud       not on PATH", "fail  credentials  no credentials for Google Cloud: install gcloud", "30 checks of the project are left out", "fix\n",
 			"# install gcloud: https://cloud.google.com/sdk/docs/install\n", "  gcloud auth login\n", "  gcloud auth application-default login\n", "2 to mend, "}},
 		"with gcloud": {map[string]string{"gcloud": `case "$1" in version) echo "Google Cloud SDK 528.0.0";; *) echo "ERROR: (gcloud) no active account" >&2; exit 1;; esac`}, []string{
 			"ok    gcloud       528.0.0", "fail  credentials  gcloud auth print-access-token gave nothing ((gcloud) no active account)", "skip  because of credentials: project, region", "fix\n", "  gcloud auth login\n", "1 to mend, "}},
@@ -112,21 +112,22 @@ func TestSettings(t *testing.T) {
 		message string
 		fix     string
 	}{
-		"two projects":           {Options{}, []string{"GOOGLE_CLOUD_PROJECT", "acme-test"}, nil, "project", Warn, "acme-test, of GOOGLE_CLOUD_PROJECT, but gcloud's project is acme-prod", "gcloud config set project acme-test"},
-		"a project by name":      {Options{Project: "acme-prod"}, []string{"GOOGLE_CLOUD_PROJECT", "acme-test"}, nil, "project", OK, "acme-prod, of --project", ""},
+		"two projects":           {Options{}, []string{"GOOGLE_CLOUD_PROJECT", "acme-test"}, nil, "project", Warn, "acme-test (GOOGLE_CLOUD_PROJECT), but gcloud's project is acme-prod", "gcloud config set project acme-test"},
+		"a project by name":      {Options{Project: "acme-prod"}, []string{"GOOGLE_CLOUD_PROJECT", "acme-test"}, nil, "project", OK, "acme-prod (--project)", ""},
 		"no project":             {Options{}, nil, map[string]string{"gcloud": ""}, "project", Fail, "no project is named", "gcloud config set project PROJECT"},
 		"a number for a project": {Options{Project: "123"}, nil, nil, "project", Fail, `"123", which is no project id`, "gcloud projects list"},
 		"a zone":                 {Options{Region: "europe-west1-b"}, nil, nil, "region", Fail, "which is a zone", "bin/millrace doctor --region europe-west1"},
 		"a region of no form":    {Options{Region: "../evil"}, nil, nil, "region", Fail, "no region such as us-central1", "gcloud run regions list"},
 		"no region":              {Options{Project: "acme-prod"}, nil, map[string]string{"gcloud": ""}, "region", Fail, "no region is named", "gcloud config set run/region REGION"},
-		"region of the variable": {Options{}, []string{"REGION", "us-central1"}, nil, "region", OK, "us-central1, of REGION", ""},
+		"region of the variable": {Options{}, []string{"REGION", "us-central1"}, nil, "region", OK, "us-central1 (REGION)", ""},
 		"gcloud alone":           {Options{}, []string{"GOOGLE_OAUTH_ACCESS_TOKEN", ""}, nil, "credentials", Warn, "ada@example.com, of gcloud alone", "gcloud auth application-default login"},
 		"an old gcloud":          {Options{}, nil, map[string]string{"gcloud": "echo Google Cloud SDK 400.0.0"}, "gcloud", Warn, "528.0.0 or later", "gcloud components update"},
 		"an old go":              {Options{}, nil, map[string]string{"go": "echo go1.25.3"}, "go", Warn, "1.26.0 or later", "# install go 1.26.0 or later: https://go.dev/dl/"},
 		"a terraform that fails": {Options{}, nil, map[string]string{"terraform": "echo dyld: no >&2; exit 6"}, "terraform", Fail, "exit status 6: dyld: no", "# install terraform again"},
 		"a make without version": {Options{}, nil, map[string]string{"make": "echo bmake"}, "make", Warn, "gives no version", ""},
 		"no git":                 {Options{}, nil, map[string]string{"git": ""}, "git", Warn, "not on PATH", "# install git"},
-		"a checkout elsewhere":   {Options{Root: "/nonexistent"}, nil, nil, "models", Fail, "no such file", ""},
+		"a checkout elsewhere":   {Options{Root: "/nonexistent"}, nil, nil, "models", Fail, "no such file", "bin/millrace doctor --repo CHECKOUT"},
+		"an empty folder":        {Options{Root: t.TempDir()}, nil, nil, "models", Fail, "has no folder models", "# run this in the checkout, or name it:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

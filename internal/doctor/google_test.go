@@ -103,8 +103,8 @@ func healthy() world {
 		get("serviceusage", "v1beta1/projects/acme-prod/services/aiplatform.googleapis.com/consumerQuotaMetrics/aiplatform.googleapis.com%2Fcustom_model_training_cpus"): quotaOf("aiplatform.googleapis.com/custom_model_training_cpus", "1/{project}/{region}", "100"),
 		get("serviceusage", "v1beta1/projects/acme-prod/services/run.googleapis.com/consumerQuotaMetrics/run.googleapis.com%2Fcpu_allocation"):                           quotaOf("run.googleapis.com/cpu_allocation", "1/{project}/{region}", "20000"),
 	}
-	for _, kind := range []string{"inbox", "outbox", "staging", "artifacts"} {
-		w[get("storage", "storage/v1/b/acme-prod-"+kind)] = closedBucket()
+	for _, name := range []string{"acme-prod-inbox", "acme-prod-outbox", "acme-prod-staging", "acme-prod-artifacts", "run-sources-acme-prod-" + region} {
+		w[get("storage", "storage/v1/b/"+name)] = closedBucket()
 	}
 	w.locations()
 	w.indexes()
@@ -153,7 +153,8 @@ func (w world) accounts(services []string) {
 }
 
 func (w world) policy() {
-	roles := []string{"roles/aiplatform.customCodeServiceAgent", agentOf("gcp-sa-aiplatform-cc"), "roles/aiplatform.user", sa("pipeline-runner"), "roles/datastore.user", sa("pipeline-runner")}
+	roles := []string{"roles/aiplatform.customCodeServiceAgent", agentOf("gcp-sa-aiplatform-cc"), "roles/aiplatform.user", sa("pipeline-runner"), "roles/datastore.user", sa("pipeline-runner"),
+		"roles/run.sourceDeveloper", sa("deployer"), "roles/serviceusage.serviceUsageConsumer", sa("deployer"), "roles/logging.logWriter", sa("deployer"), "roles/run.builder", sa("builder")}
 	for _, a := range agents {
 		roles = append(roles, a.role, agentOf(a.domain))
 	}

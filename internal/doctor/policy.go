@@ -83,20 +83,24 @@ var agents = []serviceAgent{
 
 // checkAgents finds service agents that do not exist yet, or lost their role.
 func checkAgents(_ context.Context, p *probe) []Finding {
-	var problems []Finding
+	var missing, fix []string
 	ok := 0
 	for _, a := range agents {
 		if p.disabled[a.api] || !a.needed(p) {
 			continue
 		}
 		if member := p.agent(a.domain); !p.policy.has(member, a.role) {
-			problems = append(problems, fail(do("gcloud beta services identity create --service="+a.api+" --project="+p.project, p.grant(member, a.role),
-				"# wait a minute or two until the role holds everywhere, then", applyCommand), "%s does not have %s: what works through it is denied", strings.TrimPrefix(member, "serviceAccount:"), a.role))
+			missing = append(missing, strings.TrimPrefix(member, "serviceAccount:")+" does not have "+a.role)
+			fix = append(fix, "gcloud beta services identity create --service="+a.api+" --project="+p.project, p.grant(member, a.role))
 			continue
 		}
 		ok++
 	}
-	return orGood(problems, "%d service agents have their roles", ok)
+	if len(missing) > 0 {
+		fix = append(fix, "# wait a minute or two until the roles hold everywhere, then", applyCommand)
+		return []Finding{fail(fix, "%s; what works through them is denied", list(missing))}
+	}
+	return good("%d service agents have their roles", ok)
 }
 
 // checkStepAgent finds out whether Vertex can pull the step image. Vertex makes this agent when it first runs a container

@@ -37,7 +37,7 @@ func checkPush(ctx context.Context, p *probe) []Finding {
 		if !slices.Contains(right, token.Audience) || token.ServiceAccountEmail != p.email(pushAccount) || !startsWithAny(s.PushConfig.PushEndpoint, right) {
 			problems = append(problems, fail(do(fmt.Sprintf("gcloud pubsub subscriptions modify-push-config %s --project=%s --push-endpoint=%s/projects/%s/topics/%s --push-auth-service-account=%s --push-auth-token-audience=%s",
 				pushName, p.project, to.URI, p.project, topic, p.email(pushAccount), to.URI)),
-				"%s pushes to %s as %s for %s; onupload answers 401 or 403", pushName, orNothing(s.PushConfig.PushEndpoint), orNothing(token.ServiceAccountEmail), orNothing(token.Audience)))
+				"%s pushes to %s as %s for %s; onupload answers 401 or 403", pushName, or(s.PushConfig.PushEndpoint, "no address"), or(token.ServiceAccountEmail, "no account"), or(token.Audience, "no audience")))
 		}
 	}
 	if s.ExpirationPolicy.TTL != "" {
@@ -49,9 +49,9 @@ func checkPush(ctx context.Context, p *probe) []Finding {
 	return orGood(problems, "%s pushes to onupload as %s", pushName, p.email(pushAccount))
 }
 
-func orNothing(s string) string {
+func or(s, otherwise string) string {
 	if s == "" {
-		return "nothing"
+		return otherwise
 	}
 	return s
 }

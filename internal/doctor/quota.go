@@ -52,6 +52,11 @@ func (p *probe) raise(service, metric, unit string, value int64) string {
 	return fmt.Sprintf("gcloud alpha services quota update --service=%s --consumer=projects/%s --metric=%s/%s --unit=%s --dimensions=region=%s --value=%d", service, p.project, service, metric, unit, p.region, value)
 }
 
+// askQuota is where a person asks, when gcloud has no alpha commands.
+func (p *probe) askQuota() string {
+	return "# or ask at https://console.cloud.google.com/iam-admin/quotas?project=" + p.project
+}
+
 // checkTrainingCPUs compares the CPUs that Vertex gives to containers with what one run of the largest batch model wants at
 // once. Steps of a pipeline count as custom training.
 func checkTrainingCPUs(ctx context.Context, p *probe) []Finding {
@@ -73,7 +78,7 @@ func checkTrainingCPUs(ctx context.Context, p *probe) []Finding {
 	case err != nil:
 		return p.unread(err, "the quota of CPUs on Vertex")
 	case q.value >= 0 && q.value < need:
-		return []Finding{warn(do(p.raise(service, metric, q.unit, need), "# or lower batch.parallelism or batch.machine.cpu in models/"+by+"/model.yaml"),
+		return []Finding{warn(do(p.raise(service, metric, q.unit, need), p.askQuota(), "# or lower batch.parallelism or batch.machine.cpu in models/"+by+"/model.yaml"),
 			"Vertex gives %d CPUs in %s, a large run of %s takes %d at once: its tasks wait or fail with RESOURCE_EXHAUSTED", q.value, p.region, by, need)}
 	}
 	return good("Vertex gives %s CPUs in %s, a large run of %s takes %d", number(q.value), p.region, by, need)
@@ -105,7 +110,7 @@ func checkInstances(ctx context.Context, p *probe) []Finding {
 	case err != nil:
 		return p.unread(err, "the quota of CPUs on Cloud Run")
 	case q.value >= 0 && q.value < need:
-		return []Finding{warn(do(p.raise(service, metric, q.unit, need), "# or lower realtime.scale.max in the manifests"),
+		return []Finding{warn(do(p.raise(service, metric, q.unit, need), p.askQuota(), "# or lower realtime.scale.max in the manifests"),
 			"Cloud Run gives %d CPUs in %s, the real-time models at their most take %d: instances beyond that do not start", q.value/1000, p.region, need/1000)}
 	}
 	return good("Cloud Run gives %s thousandths of a CPU in %s, the real-time models at their most take %d", number(q.value), p.region, need)

@@ -73,7 +73,7 @@ func (p *probe) jobProblems(name string, j job, want *manifest.Schedule) []Findi
 		right := append([]string{to.URI}, to.URLs...)
 		if token := j.HTTPTarget.OidcToken; !slices.Contains(right, token.Audience) || token.ServiceAccountEmail != p.email(tickAccount) || !startsWithAny(j.HTTPTarget.URI, right) {
 			problems = append(problems, fail(do(fmt.Sprintf("gcloud scheduler jobs update http %s --oidc-service-account-email=%s --oidc-token-audience=%s", where, p.email(tickAccount), to.URI)),
-				"%s calls %s as %s for %s; batchtrigger answers 401 or 403", name, orNothing(j.HTTPTarget.URI), orNothing(token.ServiceAccountEmail), orNothing(token.Audience)))
+				"%s calls %s as %s for %s; batchtrigger answers 401 or 403", name, or(j.HTTPTarget.URI, "no address"), or(token.ServiceAccountEmail, "no account"), or(token.Audience, "no audience")))
 		}
 	}
 	if j.Status.Code != 0 {

@@ -30,11 +30,11 @@ type bucket struct {
 	}
 }
 
-// checkBuckets reads the four buckets.
+// checkBuckets reads the four buckets, and the one that gcloud puts sources into and would make with less care itself.
 func checkBuckets(ctx context.Context, p *probe) []Finding {
 	var problems []Finding
-	for _, kind := range []string{inbox, outbox, staging, artifacts} {
-		name := p.bucket(kind)
+	names := []string{p.bucket(inbox), p.bucket(outbox), p.bucket(staging), p.bucket(artifacts), "run-sources-" + p.project + "-" + p.region}
+	for _, name := range names {
 		var b bucket
 		switch err := p.api.call(ctx, getBucket, p.at("bucket", name), nil, nil, &b); {
 		case status(err) == http.StatusNotFound:
@@ -48,7 +48,7 @@ func checkBuckets(ctx context.Context, p *probe) []Finding {
 			problems = append(problems, p.bucketProblems(name, b)...)
 		}
 	}
-	return orGood(problems, "4 in %s, uniform access, closed to the public", p.region)
+	return orGood(problems, "%d in %s, uniform access, closed to the public", len(names), p.region)
 }
 
 func (p *probe) bucketProblems(name string, b bucket) []Finding {

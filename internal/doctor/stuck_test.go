@@ -13,15 +13,15 @@ var stuckPoints = []brokenProject{
 	{"no agent of Pub/Sub yet", drop(policyKey, "roles/pubsub.serviceAgent", agentOf("gcp-sa-pubsub")), "agents", Fail, "service-123@gcp-sa-pubsub.iam.gserviceaccount.com does not have roles/pubsub.serviceAgent", do(
 		"gcloud beta services identity create --service=pubsub.googleapis.com --project=acme-prod",
 		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:service-123@gcp-sa-pubsub.iam.gserviceaccount.com --role=roles/pubsub.serviceAgent --condition=None",
-		"# wait a minute or two until the role holds everywhere, then", apply)},
+		"# wait a minute or two until the roles hold everywhere, then", apply)},
 	{"Eventarc chosen, and its agent late", drop(policyKey, "roles/eventarc.serviceAgent", agentOf("gcp-sa-eventarc")), "agents", Fail, "gcp-sa-eventarc", do(
 		"gcloud beta services identity create --service=eventarc.googleapis.com --project=acme-prod",
 		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:service-123@gcp-sa-eventarc.iam.gserviceaccount.com --role=roles/eventarc.serviceAgent --condition=None",
-		"# wait a minute or two until the role holds everywhere, then", apply)},
+		"# wait a minute or two until the roles hold everywhere, then", apply)},
 	{"no agent of Cloud Scheduler", drop(policyKey, "roles/cloudscheduler.serviceAgent", agentOf("gcp-sa-cloudscheduler")), "agents", Fail, "gcp-sa-cloudscheduler", do(
 		"gcloud beta services identity create --service=cloudscheduler.googleapis.com --project=acme-prod",
 		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:service-123@gcp-sa-cloudscheduler.iam.gserviceaccount.com --role=roles/cloudscheduler.serviceAgent --condition=None",
-		"# wait a minute or two until the role holds everywhere, then", apply)},
+		"# wait a minute or two until the roles hold everywhere, then", apply)},
 	{"Cloud Storage may not publish", drop(get("pubsub", "v1/projects/acme-prod/topics/uploads:getIamPolicy"), "roles/pubsub.publisher", agentOf("gs-project-accounts")), "publisher", Fail, "uploads are not heard of", do(
 		"gcloud storage service-agent --project=acme-prod",
 		"gcloud pubsub topics add-iam-policy-binding uploads --project=acme-prod --member=serviceAccount:service-123@gs-project-accounts.iam.gserviceaccount.com --role=roles/pubsub.publisher")},
@@ -50,12 +50,17 @@ var stuckPoints = []brokenProject{
 		"# only if this account shall deploy from its own machine",
 		`gcloud iam service-accounts add-iam-policy-binding onupload@acme-prod.iam.gserviceaccount.com --project=acme-prod --member="user:$(gcloud config get account)" --role=roles/iam.serviceAccountUser`)},
 
+	{"the deployer may not deploy", drop(policyKey, "roles/run.sourceDeveloper", sa("deployer")), "deployer", Fail, "deployer may not deploy from source", do(
+		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:deployer@acme-prod.iam.gserviceaccount.com --role=roles/run.sourceDeveloper --condition=None")},
+	{"the build account may not build", drop(policyKey, "roles/run.builder", sa("builder")), "deployer", Fail, "builder may not build", do(
+		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:builder@acme-prod.iam.gserviceaccount.com --role=roles/run.builder --condition=None")},
+
 	// 4 Pub/Sub gets 401 or 403 of the function.
 	{"the push account is not let in", drop(get("run", "v2/"+at+"/services/onupload:getIamPolicy"), "roles/run.servicesInvoker", sa("onupload-push")), "callers", Fail, "may not call onupload: it gets 403", do(
 		"gcloud run services add-iam-policy-binding onupload --region=europe-west1 --project=acme-prod --member=serviceAccount:onupload-push@acme-prod.iam.gserviceaccount.com --role=roles/run.servicesInvoker")},
-	{"the push has no identity", with(pushKey, func(o object) { delete(o["pushConfig"].(object), "oidcToken") }), "push", Fail, "as nothing for nothing; onupload answers 401 or 403", pushFix},
+	{"the push has no identity", with(pushKey, func(o object) { delete(o["pushConfig"].(object), "oidcToken") }), "push", Fail, "as no account for no audience; onupload answers 401 or 403", pushFix},
 	{"the push names another audience", with(pushKey, func(o object) { set(o, "pushConfig.oidcToken.audience", "https://onupload-old.a.run.app") }), "push", Fail, "for https://onupload-old.a.run.app", pushFix},
-	{"the ticks have no identity", jobIs("drain", "httpTarget.oidcToken", object{}), "schedules", Fail, "drain calls https://batchtrigger-abc-ew.a.run.app/ as nothing for nothing", do(
+	{"the ticks have no identity", jobIs("drain", "httpTarget.oidcToken", object{}), "schedules", Fail, "drain calls https://batchtrigger-abc-ew.a.run.app/ as no account for no audience", do(
 		"gcloud scheduler jobs update http drain --location=europe-west1 --project=acme-prod --oidc-service-account-email=batchtrigger-tick@acme-prod.iam.gserviceaccount.com --oidc-token-audience=https://batchtrigger-abc-ew.a.run.app")},
 
 	// 5 Sign-in from GitHub with the wrong repository.
@@ -80,11 +85,13 @@ var stuckPoints = []brokenProject{
 		w[get("serviceusage", "v1beta1/projects/acme-prod/services/aiplatform.googleapis.com/consumerQuotaMetrics/aiplatform.googleapis.com%2Fcustom_model_training_cpus")] = quotaOf("aiplatform.googleapis.com/custom_model_training_cpus", "1/{project}/{region}", "8")
 	}, "vertex-cpus", Warn, "Vertex gives 8 CPUs in europe-west1, a large run of bike-demand takes 16 at once", do(
 		"gcloud alpha services quota update --service=aiplatform.googleapis.com --consumer=projects/acme-prod --metric=aiplatform.googleapis.com/custom_model_training_cpus --unit=1/{project}/{region} --dimensions=region=europe-west1 --value=16",
+		"# or ask at https://console.cloud.google.com/iam-admin/quotas?project=acme-prod",
 		"# or lower batch.parallelism or batch.machine.cpu in models/bike-demand/model.yaml")},
 	{"few CPUs on Cloud Run", func(w world) {
 		w[get("serviceusage", "v1beta1/projects/acme-prod/services/run.googleapis.com/consumerQuotaMetrics/run.googleapis.com%2Fcpu_allocation")] = quotaOf("run.googleapis.com/cpu_allocation", "1/{project}/{region}", "2000")
 	}, "run-cpus", Warn, "Cloud Run gives 2 CPUs in europe-west1, the real-time models at their most take 10", do(
 		"gcloud alpha services quota update --service=run.googleapis.com --consumer=projects/acme-prod --metric=run.googleapis.com/cpu_allocation --unit=1/{project}/{region} --dimensions=region=europe-west1 --value=10000",
+		"# or ask at https://console.cloud.google.com/iam-admin/quotas?project=acme-prod",
 		"# or lower realtime.scale.max in the manifests")},
 
 	// 11 Machines of Vertex endpoints bill while nobody asks.

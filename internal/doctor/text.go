@@ -11,7 +11,7 @@ import (
 func (r *Report) Text(w io.Writer) error {
 	var b strings.Builder
 	if r.Project != "" {
-		fmt.Fprintf(&b, "project %s, region %s\n", r.Project, orNothing(r.Region))
+		fmt.Fprintf(&b, "project %s, region %s\n", r.Project, or(r.Region, "not named"))
 	}
 	width := 0
 	for _, f := range r.Findings {
@@ -74,26 +74,52 @@ func (r *Report) groups() []group {
 	return all
 }
 
-// fixes writes the commands. A command that stood in an earlier group is not told again: running it once is enough.
+// fixes writes the commands, each once: at its first place, over which all checks stand that it mends.
 func (r *Report) fixes(b *strings.Builder) {
+	groups := r.groups()
+	mends := map[string][]string{}
+	for _, g := range groups {
+		for _, l := range g.lines {
+			mends[l] = append(mends[l], g.checks...)
+		}
+	}
 	told := map[string]bool{}
-	for i, g := range r.groups() {
+	for i, g := range groups {
 		if i == 0 {
 			b.WriteString("\nfix\n")
 		}
-		var lines []string
+		var lines, checks []string
+		command := false
 		for _, l := range g.lines {
-			if !told[l] {
-				lines = append(lines, l)
+			if told[l] {
+				continue
 			}
 			told[l] = true
+			lines = append(lines, l)
+			if comment := strings.HasPrefix(l, "#"); !comment {
+				command, checks = true, append(checks, mends[l]...)
+			}
 		}
-		if len(lines) == 0 || !slices.ContainsFunc(lines, func(l string) bool { return !strings.HasPrefix(l, "#") }) && len(lines) < len(g.lines) {
-			continue
+		if len(lines) == 0 || !command && len(lines) < len(g.lines) {
+			continue // what is left are remarks about commands told above
 		}
-		fmt.Fprintf(b, "# %s\n", strings.Join(g.checks, ", "))
+		if !command {
+			checks = g.checks
+		}
+		fmt.Fprintf(b, "# %s\n", strings.Join(unique(checks), ", "))
 		for _, l := range lines {
 			fmt.Fprintf(b, "  %s\n", l)
 		}
 	}
+}
+
+// unique keeps the first of equal names.
+func unique(names []string) []string {
+	var some []string
+	for _, n := range names {
+		if !slices.Contains(some, n) {
+			some = append(some, n)
+		}
+	}
+	return some
 }

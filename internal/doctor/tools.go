@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -149,10 +150,13 @@ func (p *probe) readGcloud(ctx context.Context) gcloudConfig {
 func checkModels(_ context.Context, p *probe) []Finding {
 	root, err := os.OpenRoot(cmp.Or(p.o.Root, "."))
 	if err != nil {
-		return []Finding{fail(nil, "%v", err)}
+		return []Finding{fail(do("bin/millrace doctor --repo CHECKOUT"), "%v", err)}
 	}
 	defer root.Close()
 	models, err := manifest.LoadAll(root.FS(), "models")
+	if _, missing := root.Stat("models"); errors.Is(missing, fs.ErrNotExist) {
+		return []Finding{fail(do("# run this in the checkout, or name it:", "bin/millrace doctor --repo CHECKOUT"), "%s has no folder models", or(p.o.Root, "this folder"))}
+	}
 	if err != nil {
 		return []Finding{fail(do("bin/millrace validate"), "%s", fault.Public(err).Message)}
 	}
