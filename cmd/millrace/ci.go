@@ -27,6 +27,10 @@ type ciCmd struct {
 	Image   imageCmd   `cmd:"" help:"Build the step image without Docker and push it."`
 	Release releaseCmd `cmd:"" help:"Release a batch model: write its folder and graph, then move its pointer."`
 	Try     tryCmd     `cmd:"" help:"Try the release of a batch model on its parity rows, before its pointer moves."`
+
+	Deploy    deployCmd    `cmd:"" help:"Deploy what changed: each unit tried first, then recorded."`
+	Rollback  rollbackCmd  `cmd:"" help:"Take a model back: the traffic to the revision before, the batch pointer to the release before."`
+	DeployDev deployDevCmd `cmd:"" help:"Deploy one real-time model into a project without Terraform, and print its private URL."`
 }
 
 // openStorage opens Cloud Storage, or the local cloud's when STORAGE_EMULATOR_HOST says so.

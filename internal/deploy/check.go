@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	enough      = 50  // requests of a revision that tell something
-	replayed    = 100 // requests to each revision, where too few came by themselves
+	enough      = 50 // requests of a revision that tell something
+	replayed    = 60 // requests to each revision, where too few came by themselves
 	moreErrors  = 0.01
 	slower      = 1.5
 	slowerFloor = 50 * time.Millisecond // is no difference: an instance that starts, a neighbour

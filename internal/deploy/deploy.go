@@ -196,9 +196,7 @@ func stages(units []change.Change) [][]change.Change {
 	rank := func(c change.Change) int {
 		switch {
 		case c.Action == change.Remove:
-			return 5
-		case c.Unit == change.Step:
-			return 0
+			return 4
 		case c.Unit == change.OnUpload, c.Unit == change.BatchTrigger:
 			return 1
 		case strings.HasPrefix(c.Unit, change.PredictPrefix):
@@ -206,9 +204,9 @@ func stages(units []change.Change) [][]change.Change {
 		case strings.HasPrefix(c.Unit, change.BatchPrefix):
 			return 3
 		}
-		return 4
+		return 0 // the infrastructure, the step image
 	}
-	out := make([][]change.Change, 6)
+	out := make([][]change.Change, 5)
 	for _, c := range units {
 		out[rank(c)] = append(out[rank(c)], c)
 	}

@@ -34,6 +34,9 @@ func Dev(ctx context.Context, o Options, unit change.Change) (url string, err er
 		return "", fault.New(fault.Internal, nil, "a deployment needs a build, a project, a region, gcloud, tokens, an output and a clock")
 	}
 	d := prepare(o)
+	if o.DryRun {
+		d.script.played.missing = true
+	}
 	f, service, model := functionOf(unit.Unit)
 	if model == "" || !strings.HasPrefix(unit.Unit, change.PredictPrefix) {
 		return "", fault.New(fault.Invalid, nil, "%s is no real-time model", unit.Unit)
@@ -47,7 +50,7 @@ func Dev(ctx context.Context, o Options, unit change.Change) (url string, err er
 		return "", err
 	}
 	way := d.rollout(d.script, f, service, unit)
-	way.dev, way.force, way.watch, way.shares = true, true, 0, eventShares
+	way.dev, way.force, way.shares, way.asks, way.checks = true, true, eventShares, "the parity rows", "ask %[1]s again"
 	t, err := d.predictTrial(ctx, d.script, service, way.bundle)
 	if err != nil {
 		return "", err
@@ -88,7 +91,7 @@ func (r *rollout) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.step(ctx, "smoke test: ask "+after.url, func(ctx context.Context) error { return r.trial.smoke(ctx, after) }); err != nil {
+	if err := r.step(ctx, fmt.Sprintf("smoke test: ask %s for %s", after.url, r.asks), func(ctx context.Context) error { return r.trial.smoke(ctx, after) }); err != nil {
 		return fmt.Errorf("the service is there, and does not answer as the model does: %w", err)
 	}
 	return nil

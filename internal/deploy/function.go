@@ -9,6 +9,7 @@ import (
 	"github.com/millrace-ml/millrace/internal/bundle"
 	"github.com/millrace-ml/millrace/internal/change"
 	"github.com/millrace-ml/millrace/shared/fault"
+	"github.com/millrace-ml/millrace/shared/manifest"
 )
 
 // Shares of the traffic that a new revision gets, one after the other.
@@ -22,10 +23,14 @@ func (d *deployment) function(ctx context.Context, c change.Change, s *script, r
 	f, service, model := functionOf(c.Unit)
 	way := d.rollout(s, f, service, c)
 	if model == "" {
-		way.shares = eventShares
-		way.trial = &eventTrial{f, c.Hash, d.Patience, d.Now}
+		way.shares, way.watch, way.checks = eventShares, 0, "ask %[1]s again which unit it is"
+		way.trial, way.asks = &eventTrial{f, c.Hash, d.Patience, d.Now}, "its unit"
+		if f == bundle.OnUpload {
+			way.asks += " and to ignore the event of an object below " + manifest.SmokePrefix
+		}
 	} else {
-		way.shares = predictShares
+		way.shares, way.compares, way.asks = predictShares, true, "the parity rows"
+		way.checks = fmt.Sprintf("wait %s, then check errors and latency of %%s against %%s", d.Watch)
 		if way.trial, err = d.predictTrial(ctx, s, service, way.bundle); err != nil {
 			return nil, err
 		}
@@ -159,7 +164,7 @@ func (d *deployment) revert(ctx context.Context, back Revert) error {
 // before is the revision that served before the one that does.
 func (d *deployment) before(ctx context.Context, unit, service, serving string, split bool) (string, error) {
 	if d.DryRun {
-		return "the revision that served before", nil
+		return service + "-BEFORE", nil
 	}
 	if split {
 		return serving, nil // what an interrupted deployment left: the way back is the revision before it

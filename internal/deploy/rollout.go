@@ -43,7 +43,10 @@ type rollout struct {
 	bundle   string // folder
 	dev      bool   // in a project without Terraform: gcloud's own repository, buckets and accounts
 	envFile  string
-	shares   []int // of the traffic, one after the other
+	shares   []int  // of the traffic, one after the other
+	compares bool   // sets the new revision against the one that serves, before it has traffic
+	asks     string // what trial.smoke asks for
+	checks   string // what trial.check does, of the new and the old revision's names
 	watch    time.Duration
 	force    bool
 	trial    trial
@@ -101,7 +104,7 @@ func (r *rollout) confirm(ctx context.Context, svc *service) (revision, previous
 	if err != nil {
 		return "", "", err
 	}
-	if err := r.step(ctx, r.service+" serves this unit already: ask it again", func(ctx context.Context) error { return r.trial.smoke(ctx, s) }); err != nil {
+	if err := r.step(ctx, r.service+" serves this unit already: ask it for "+r.asks, func(ctx context.Context) error { return r.trial.smoke(ctx, s) }); err != nil {
 		return "", "", err
 	}
 	before, _ := svc.tagged(previousTag)
@@ -130,13 +133,13 @@ func (r *rollout) try(ctx context.Context, svc *service, placeholder bool) (stri
 	if err != nil {
 		return "", err
 	}
-	if err := r.step(ctx, fmt.Sprintf("smoke test: ask %s with an identity token for %s", after.url, after.audience), func(ctx context.Context) error { return r.trial.smoke(ctx, after) }); err != nil {
+	if err := r.step(ctx, fmt.Sprintf("smoke test: ask %s for %s, with an identity token for %s", after.url, r.asks, after.audience), func(ctx context.Context) error { return r.trial.smoke(ctx, after) }); err != nil {
 		return "", fmt.Errorf("smoke test: %w", err)
 	}
 	shares := r.shares
 	if placeholder {
 		shares = []int{100}
-	} else if err := r.step(ctx, fmt.Sprintf("compare %s with %s, which serves", after.revision, before.revision), func(ctx context.Context) error { return r.trial.compare(ctx, before, after) }); err != nil {
+	} else if err := r.compare(ctx, before, after); err != nil {
 		return "", err
 	}
 	if err := r.shift(ctx, before, after, shares, placeholder); err != nil {
@@ -144,6 +147,15 @@ func (r *rollout) try(ctx context.Context, svc *service, placeholder bool) (stri
 	}
 	r.dropTags(ctx, svc)
 	return after.revision, nil
+}
+
+func (r *rollout) compare(ctx context.Context, before, after *server) error {
+	if !r.compares {
+		return nil
+	}
+	return r.step(ctx, fmt.Sprintf("compare the predictions of %s with those of %s, which serves", after.revision, before.revision), func(ctx context.Context) error {
+		return r.trial.compare(ctx, before, after)
+	})
 }
 
 // sides are the revision that serves and the new one, each at its own URL.
@@ -174,7 +186,8 @@ func (r *rollout) shift(ctx context.Context, before, after *server, shares []int
 		if placeholder {
 			return nil // nothing to compare with, and nothing better to go back to
 		}
-		err := r.step(ctx, fmt.Sprintf("at %d %%: wait %s, then check errors and latency of %s against %s", share, r.watch, after.revision, r.previous), func(ctx context.Context) error {
+		sentence := fmt.Sprintf("at %d %%: ", share) + fmt.Sprintf(r.checks, after.revision, r.previous)
+		err := r.step(ctx, sentence, func(ctx context.Context) error {
 			if err := pause(ctx, r.watch); err != nil {
 				return err
 			}

@@ -69,7 +69,7 @@ func (s *script) gcloud(ctx context.Context, limit time.Duration, args ...string
 		return nil, context.Cause(ctx)
 	}
 	if s.played != nil {
-		return s.played.answer(args), nil
+		return s.played.answer(args)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -121,7 +121,7 @@ func refusal(args []string, err error, stderr string) error {
 	return fault.New(fault.Internal, nil, "%s: %s", command, text)
 }
 
-const missingGcloud = "gcloud is not on PATH; install it (https://cloud.google.com/sdk/docs/install), or see with --dry-run what it would be asked"
+const missingGcloud = "gcloud is not on PATH: install it (https://cloud.google.com/sdk/docs/install), or see with --dry-run what would be run"
 
 var plain = regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`)
 

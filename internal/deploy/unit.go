@@ -37,10 +37,13 @@ func (d *deployment) unit(ctx context.Context, c change.Change, out *lines) (o O
 			out.say("# %s failed: %v", c.Unit, o.Err)
 			return
 		}
-		out.say("# %s: %s", c.Unit, o.Did)
+		if !d.DryRun && c.Unit != change.Terraform {
+			out.say("# %s: %s", c.Unit, o.Did)
+		}
 	}()
 	if c.Unit == change.Terraform {
-		o.Did = "skipped: terraform/ is applied by its own pipeline or a person (docs/deploy.md), who then records it with: millrace ci record terraform"
+		o.Did = "not done here: the infrastructure is applied by its own account (docs/deploy.md), which then records it: millrace ci record terraform"
+		out.say("# %s: %s", c.Unit, o.Did)
 		return o
 	}
 	s := *d.script
