@@ -4,15 +4,17 @@
     export(model, X, "bike-demand", version="2011")
 
 writes models/bike-demand/ with model.yaml, the artifact, parity.jsonl and baseline.json, which `millrace validate
-bike-demand` accepts as it is. The model is one of XGBoost or LightGBM, a Booster or a scikit-learn wrapper. X is the training matrix as the model saw it: a pandas DataFrame whose column order is the
-feature order and whose category columns carry the categories in training order.
+bike-demand` accepts as it is. The model is one of XGBoost or LightGBM, a Booster or a scikit-learn wrapper, or one of
+CatBoost. X is the training matrix as the model saw it: a pandas DataFrame whose column order is the feature order and whose
+category columns carry the categories in training order.
 
 When callers send something else than X (a timestamp instead of its hour), give the raw rows too, and say how features
 come from them, in the syntax of docs/reference/expressions.md:
 
     export(model, X, "bike-demand", version="2011", raw=frame, expressions={"hour": "hour(time)"})
 
-One file, needs numpy, pandas, and the model's library: xgboost 1.7 or later, or lightgbm 3.3 or later. Licence: Apache-2.0.
+One file, needs numpy, pandas, and the model's library: xgboost 1.7 or later, lightgbm 3.3 or
+later, or catboost 1.0 or later. Licence: Apache-2.0.
 """
 
 import hashlib
@@ -54,7 +56,8 @@ def export(
     """Write the model folder of a model and return its path.
 
     model        Booster of xgboost or lightgbm, or a fitted wrapper such as XGBRegressor or LGBMClassifier; early stopping
-                 is honoured by cutting the trees
+                 is honoured by cutting the trees. Or a CatBoost, CatBoostClassifier, CatBoostRegressor or CatBoostRanker
+                 without statistics of categories (train with one_hot_max_size=255), texts and embeddings
     X            DataFrame: the training matrix, columns in feature order
     name         the model's name, also the folder's: lower case letters, digits, hyphens, 3 to 22 characters
     version      text that every response and output row names
@@ -89,6 +92,7 @@ def export(
         raise ValueError(f"features {missing} are no columns of raw and have no expression")
 
     library = _library(model)
+    X, raw = library.prepare(X, X), library.prepare(raw, X)
     if library.width() != len(features):
         raise ValueError(f"the model has {library.width()} features, X has {len(features)} columns")
     names = library.names()
@@ -102,7 +106,7 @@ def export(
     columns = [c for c in map(str, raw.columns) if c in used]
     inputs = [_input(raw[c], c, (ranges or {}).get(c), (layouts or {}).get(c), c in library.codes() and c not in expressions) for c in columns]
     if outputs is None:
-        outputs = _outputs(getattr(model, "classes_", ()) if labels is None else labels, predictions)
+        outputs = _outputs(library.classes() if labels is None else labels, predictions)
 
     target = pathlib.Path(folder) / name
     if (target / "model.yaml").exists() and not overwrite:
@@ -135,7 +139,7 @@ def export(
         (target / "artifact").mkdir(parents=True, exist_ok=True)
         for file in (library.file, "parity.jsonl", "baseline.json", "model.yaml"):  # the manifest last: it names the others
             shutil.move(temp / file, target / file)
-        for other in {_XGBoost.file, _LightGBM.file} - {library.file}:
+        for other in {_XGBoost.file, _LightGBM.file, _CatBoost.file} - {library.file}:
             (target / other).unlink(missing_ok=True)
     return target
 
@@ -149,6 +153,7 @@ class _XGBoost:
         import xgboost
 
         self.xgboost = xgboost
+        self.labels = getattr(model, "classes_", ())
         self.booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
         config = json.loads(self.booster.save_config())
         kind = config["learner"]["gradient_booster"]["name"]
@@ -166,6 +171,12 @@ class _XGBoost:
 
     def codes(self):
         return ()
+
+    def classes(self):
+        return self.labels
+
+    def prepare(self, frame, X):
+        return frame
 
     def predict(self, X):
         data = self.xgboost.DMatrix(X, enable_categorical=True)
@@ -186,6 +197,7 @@ class _LightGBM:
     def __init__(self, model):
         import lightgbm
 
+        self.labels = getattr(model, "classes_", ())
         self.booster = model if isinstance(model, lightgbm.Booster) else model.booster_
         text = self.booster.model_to_string(num_iteration=1)
         self.infos = re.search(r"^feature_infos=(.*)$", text, re.MULTILINE).group(1).split()
@@ -200,6 +212,12 @@ class _LightGBM:
     def codes(self):
         """The features that were trained as categories."""
         return [n for n, info in zip(self.booster.feature_name(), self.infos) if re.fullmatch(r"-?\d+(:-?\d+)*", info)]
+
+    def classes(self):
+        return self.labels
+
+    def prepare(self, frame, X):
+        return frame
 
     def predict(self, X):
         trained = [[_plain(v) for v in c] for c in self.booster.pandas_categorical or []]
@@ -218,13 +236,81 @@ class _LightGBM:
         self.booster.save_model(str(path))
 
 
+class _CatBoost:
+    """A model of CatBoost. It sees numbers in float32, and categories by the hashes of their texts."""
+
+    format, file = "catboost", "artifact/model.cbm"
+
+    # What predict gives by itself, or predict_proba of a classifier.
+    kinds = {
+        "Probability": ("Logloss", "CrossEntropy", "Focal", "MultiClass", "MultiClassOneVsAll", "MultiLogloss", "MultiCrossEntropy"),
+        "Exponent": ("Poisson", "Tweedie"),
+        "RMSEWithUncertainty": ("RMSEWithUncertainty",),
+    }
+
+    def __init__(self, model):
+        import catboost
+
+        self.catboost, self.model = catboost, model
+        if model.get_text_feature_indices() or model.get_embedding_feature_indices():
+            raise ValueError("the model has text or embedding features, which Millrace does not read")
+        with tempfile.TemporaryDirectory() as temp:
+            model.save_model(f"{temp}/model.json", format="json")
+            saved = json.loads(pathlib.Path(temp, "model.json").read_text(encoding="utf-8"))
+        if saved["features_info"].get("ctrs"):
+            raise ValueError(
+                "the model splits by statistics of categories (CTR), which Millrace does not read: train with one_hot_max_size=255 "
+                "and max_ctr_complexity=0, or encode the categories as numbers"
+            )
+        self.loss = str((model.get_all_params() or {}).get("loss_function", "")).split(":")[0]
+
+    def width(self):
+        return len(self.model.feature_names_)
+
+    def names(self):
+        names = list(self.model.feature_names_)
+        return [] if names == [str(i) for i in range(len(names))] else names
+
+    def codes(self):
+        return ()
+
+    def classes(self):
+        exclusive = self.loss not in ("MultiLogloss", "MultiCrossEntropy")
+        return [_plain(c) for c in self.model.classes_] if exclusive else ()
+
+    def prepare(self, frame, X):
+        """Give the columns of texts and whole numbers that were trained as categories a category dtype, with X's values."""
+        for c in [X.columns[i] for i in self.model.get_cat_feature_indices() if i < len(X.columns)]:
+            if c not in frame.columns:
+                continue
+            if frame[c].isna().any():
+                raise ValueError(f"input {c}: some categories are missing; give missing ones a name of their own, as CatBoost wants it")
+            values = X[c].cat.categories if isinstance(X[c].dtype, pd.CategoricalDtype) else sorted(X[c].unique())
+            plain = [_plain(v) for v in values]
+            if not all(isinstance(v, str) for v in plain) and not all(isinstance(v, int) and not isinstance(v, bool) for v in plain):
+                raise TypeError(f"input {c}: categories {plain[:3]} are neither texts nor whole numbers")
+            frame = frame.assign(**{c: pd.Categorical(frame[c], categories=values)})
+        return frame
+
+    def predict(self, X):
+        kind = next((k for k, losses in self.kinds.items() if self.loss in losses), "RawFormulaVal")
+        out = np.asarray(self.catboost.CatBoost.predict(self.model, X, prediction_type=kind, thread_count=1)).reshape(len(X), -1)
+        return out[:, 1:] if self.loss in ("Logloss", "CrossEntropy", "Focal") else out
+
+    def matrix(self, X):
+        return _numbers_of(X)
+
+    def save(self, path):
+        self.model.save_model(str(path))
+
+
 def _library(model):
-    libraries = {"xgboost": _XGBoost, "lightgbm": _LightGBM}
+    libraries = {"xgboost": _XGBoost, "lightgbm": _LightGBM, "catboost": _CatBoost}
     for kind in type(model).__mro__:
         library = libraries.get(kind.__module__.partition(".")[0])
         if library:
             return library(model)
-    raise TypeError(f"the model is a {type(model).__module__}.{type(model).__name__}, expected one of xgboost or lightgbm")
+    raise TypeError(f"the model is a {type(model).__module__}.{type(model).__name__}, expected one of xgboost, lightgbm or catboost")
 
 
 def _short(lists):

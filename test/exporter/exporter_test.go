@@ -34,7 +34,7 @@ func TestLightGBM(t *testing.T) {
 		"category order": "give X the dtypes of the training frame",
 		"feature order":  "the model was trained with features",
 		"a feature less": "the model has 5 features, X has 4 columns",
-		"no model":       "expected one of xgboost or lightgbm",
+		"no model":       "expected one of xgboost, lightgbm or catboost",
 	})
 }
 
@@ -43,7 +43,17 @@ func TestXGBoost(t *testing.T) {
 	exports(t, "xgboost", map[string]string{
 		"overwrite":     "overwrite=True replaces it",
 		"feature order": "the model was trained with features",
-		"no model":      "expected one of xgboost or lightgbm",
+		"no model":      "expected one of xgboost, lightgbm or catboost",
+	})
+}
+
+func TestCatBoost(t *testing.T) {
+	t.Parallel()
+	exports(t, "catboost", map[string]string{
+		"statistics":       "splits by statistics of categories (CTR), which Millrace does not read: train with one_hot_max_size=255",
+		"texts":            "the model has text or embedding features",
+		"missing category": "input colour: some categories are missing",
+		"feature order":    "the model was trained with features",
 	})
 }
 
