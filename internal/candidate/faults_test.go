@@ -1,6 +1,7 @@
 package candidate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -104,4 +105,39 @@ func TestFindingATrialUnderFaults(t *testing.T) {
 		}
 	}
 	l.untouched(t)
+}
+
+// The steps mark what they log of a trial as package batch does, so that no alert on production rings.
+func TestRowsRejectedInATrialAreMarked(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.with(func(l *lab, id string) error {
+		rows := "smoke/bike-demand/" + strings.TrimPrefix(unit, "sha256:") + ".csv"
+		text, err := l.get(t.Context(), batchtest.Staging, rows)
+		if err != nil {
+			return err
+		}
+		if err := l.put(t.Context(), batchtest.Staging, rows, []byte(strings.ReplaceAll(string(text), ",0.81,", ",81,"))); err != nil {
+			return err
+		}
+		params := map[string]any{"dataset": map[string]any{"bucket": batchtest.Staging, "object": rows}}
+		if l.step(id, "plan", params) != 0 {
+			return errors.New("plan failed")
+		}
+		l.end(id, "SUCCEEDED")
+		return nil
+	})
+	if _, err := Try(t.Context(), l.options(t)); err == nil || !strings.Contains(err.Error(), "rejected") {
+		t.Errorf("got %v", err)
+	}
+	for line := range strings.Lines(l.log.String()) {
+		if strings.Contains(line, `"event":"row_rejects"`) || strings.Contains(line, `"event":"run_finished"`) {
+			if !strings.Contains(line, `"candidate":true`) {
+				t.Errorf("not marked: %s", line)
+			}
+		}
+	}
+	if log := l.log.String(); !strings.Contains(log, `"event":"row_rejects"`) || !strings.Contains(log, `"event":"run_finished"`) {
+		t.Errorf("the log lacks a line:\n%s", log)
+	}
 }

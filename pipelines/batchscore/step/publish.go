@@ -80,11 +80,16 @@ func (t *task) publishRun(ctx context.Context, p *planInput) error {
 	return nil
 }
 
-// logRejects writes the line that the alert on rejected rows rests on.
+// logRejects writes the line that the alert on rejected rows rests on. A run whose output stays in staging is the trial of a
+// candidate, which package batch marks in the same way.
 func (t *task) logRejects(ctx context.Context, p *planInput, o *outcome) {
-	t.log.LogAttrs(ctx, slog.LevelWarn, "rows were rejected", slog.String("event", "row_rejects"), slog.String("run_id", p.run), slog.String("model", p.model),
+	attrs := []slog.Attr{slog.String("event", "row_rejects"), slog.String("run_id", p.run), slog.String("model", p.model),
 		slog.String("version", o.plan.Version), slog.Int64("rows", o.rows), slog.Int64("rejected", o.rejected), slog.String("reason", worst(o)),
-		slog.Bool("over_limit", !o.plan.MaxRejected.Allows(o.rejected, o.rows)))
+		slog.Bool("over_limit", !o.plan.MaxRejected.Allows(o.rejected, o.rows))}
+	if p.outbox == p.staging {
+		attrs = append(attrs, slog.Bool("candidate", true))
+	}
+	t.log.LogAttrs(ctx, slog.LevelWarn, "rows were rejected", attrs...)
 }
 
 func worst(o *outcome) string {
