@@ -49,6 +49,32 @@ func TestParseAsk(t *testing.T) {
 	}
 }
 
+func TestParseRequest(t *testing.T) {
+	t.Parallel()
+	got, err := batch.ParseRequest([]byte(`{"model":"rides","schedule":"nightly","at":"2031-07-02T12:00:00Z"}`), "k", "ann")
+	if q, ok := got.(batch.Request); err != nil || !ok || q.Schedule != "nightly" || q.Key != "k" || q.By != "ann" || q.At.IsZero() {
+		t.Errorf("ParseRequest = %+v, %v", got, err)
+	}
+	got, err = batch.ParseRequest([]byte(`{"model":"rides","candidate":"gs://a/c","dataset":{"bucket":"b","object":"o","generation":"7"}}`), "k", "ann")
+	if q, ok := got.(batch.Trial); err != nil || !ok || q.Candidate != "gs://a/c" || q.Dataset.Generation != 7 || q.Key != "k" || q.By != "ann" {
+		t.Errorf("ParseRequest = %+v, %v", got, err)
+	}
+	for name, tc := range map[string]struct{ body, says string }{
+		"nothing":          {``, "the body is not"},
+		"no schedule":      {`{"model":"rides"}`, "/schedule"},
+		"no dataset":       {`{"model":"rides","candidate":"gs://a/c"}`, "/dataset/bucket"},
+		"no candidate":     {`{"model":"rides","dataset":{"bucket":"b","object":"o","generation":"7"}}`, "/candidate"},
+		"both":             {`{"model":"rides","schedule":"nightly","candidate":"gs://a/c"}`, "beside a candidate"},
+		"a time":           {`{"model":"rides","at":"2031-07-02T12:00:00Z","candidate":"gs://a/c"}`, "beside a candidate"},
+		"another field":    {`{"model":"rides","candidate":"gs://a/c","image":"x"}`, `"image"`},
+		"a bad generation": {`{"model":"rides","candidate":"gs://a/c","dataset":{"bucket":"b","object":"o","generation":"x"}}`, "the body is not"},
+	} {
+		if _, err := batch.ParseRequest([]byte(tc.body), "k", "ann"); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: %v, expected invalid with %q", name, err, tc.says)
+		}
+	}
+}
+
 func TestOperators(t *testing.T) {
 	t.Parallel()
 	token := func(kind, claims string) string {
