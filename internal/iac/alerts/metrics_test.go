@@ -169,9 +169,9 @@ func TestMetricsCountRealLines(t *testing.T) {
 // A release that is tried before it counts concerns whoever deploys, not the owner of the model.
 func TestCandidatesRaiseNothing(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"run_failed", "run_overdue", "run_stuck", "runs_finished"} {
+	for _, name := range []string{"run_failed", "run_overdue", "run_stuck", "runs_finished", "rows_over_limit", "rows_rejected"} {
 		m := readJSON[map[string]metric](t, "metrics.json")[name]
-		line := map[string]any{"event": m.Event, "state": "failed"}
+		line := map[string]any{"event": m.Event, "state": "failed", "over_limit": true}
 		if !m.counts(line) {
 			t.Errorf("%s does not count a run", name)
 		}

@@ -78,17 +78,51 @@ func readPackage(t *testing.T, dir string) *source {
 	return p
 }
 
-// find adds the lines of a file. A line is the statement around its event.
+// find adds the lines of a file. A line is the statement around its event, and what is appended to its attributes later in
+// the function.
 func (p *source) find(file *ast.File, lines map[string][]eventLine) {
-	ast.Inspect(file, func(n ast.Node) bool {
-		if s, ok := n.(ast.Stmt); ok && isSimple(s) {
+	for _, d := range file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok || f.Body == nil {
+			continue
+		}
+		ast.Inspect(f.Body, func(n ast.Node) bool {
+			s, ok := n.(ast.Stmt)
+			if !ok || !isSimple(s) {
+				return true
+			}
 			keys := map[string]bool{}
 			var events []string
 			p.attributes(s, keys, &events, true)
+			if len(events) > 0 {
+				p.appended(f.Body, assigned(s), keys)
+			}
 			for _, e := range events {
 				lines[e] = append(lines[e], eventLine{p.fset.Position(s.Pos()).String(), keys})
 			}
+			return true
+		})
+	}
+}
+
+// assigned is the variable that a statement sets, "" if it sets none.
+func assigned(s ast.Stmt) string {
+	if a, ok := s.(*ast.AssignStmt); ok && len(a.Lhs) == 1 {
+		if x, ok := a.Lhs[0].(*ast.Ident); ok {
+			return x.Name
 		}
+	}
+	return ""
+}
+
+// appended adds the keys of what a function appends to a variable.
+func (p *source) appended(body *ast.BlockStmt, variable string, keys map[string]bool) {
+	ast.Inspect(body, func(n ast.Node) bool {
+		s, ok := n.(*ast.AssignStmt)
+		if !ok || variable == "" || assigned(s) != variable || s.Tok != token.ASSIGN {
+			return true
+		}
+		p.attributes(s, keys, nil, false)
 		return true
 	})
 }
