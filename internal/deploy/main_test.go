@@ -172,13 +172,18 @@ func lay(t *testing.T, dir string, files map[string]string) {
 // bundle leaves the bundle of a unit, as make bundle does, and gives the change that it is of.
 func (p *project) bundle(t *testing.T, unit string, model map[string]string) change.Change {
 	t.Helper()
+	return bundleIn(t, p.dir, unit, model)
+}
+
+func bundleIn(t *testing.T, dir, unit string, model map[string]string) change.Change {
+	t.Helper()
 	var text []string
 	for name, data := range model {
 		text = append(text, name+data)
 	}
 	slices.Sort(text)
 	hash := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(unit+strings.Join(text, "\n"))))
-	dir := filepath.Join(p.dir, bundleFolder, unit)
+	dir = filepath.Join(dir, bundleFolder, unit)
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +74,13 @@ func TestNothingSticksFromADeploymentByHand(t *testing.T) {
 	}
 }
 
+// stateOf is the state in which a model serves alone.
+func (p *project) stateOf(t *testing.T, model map[string]string) string {
+	t.Helper()
+	hash := bundleIn(t, t.TempDir(), unit, model).Hash
+	return fmt.Sprintf("{\n \"predict-tiny\": [\n  \"%[1]s 0%% c-%[2]s\",\n  \"%[1]s 100%% \"\n ],\n \"record of predict@tiny\": [\n  %[3]q\n ]\n}", label(hash), hexOf(hash)[:hashDigits], hash)
+}
+
 // undisturbed is the state after a deployment that nothing disturbed, and the number of its calls.
 func undisturbed(t *testing.T) (state string, calls int) {
 	t.Helper()
@@ -82,7 +88,11 @@ func undisturbed(t *testing.T) (state string, calls int) {
 	if err := p.deploy(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}
-	return p.state(t), len(p.calls)
+	state = p.state(t)
+	if diff := cmp.Diff(p.stateOf(t, tiny(1.05, "")), state); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	return state, len(p.calls)
 }
 
 // The heart of it: each call of gcloud fails once, before or after it did what it was asked to. The witness holds that
@@ -96,6 +106,7 @@ func TestAFailureAtEachCall(t *testing.T) {
 			t.Run(fmt.Sprintf("call %d, applied %v", n, applied), func(t *testing.T) {
 				t.Parallel()
 				p, next := serving(t)
+				want := want
 				p.fault = func(i int, _ []string) (bool, bool) { return i == n, applied }
 				err := p.deploy(t.Context(), next)
 				if err == nil && n < calls {
@@ -106,14 +117,14 @@ func TestAFailureAtEachCall(t *testing.T) {
 					t.Errorf("%v", err)
 				}
 				p.fault = nil
-				if err == nil {
-					next = p.bundle(t, unit, tiny(1.05, "")) // recorded, and so not deployed again but for its tags
+				if err == nil { // only tags were left behind: the next version removes them
+					next, want = p.bundle(t, unit, tiny(1.1, "")), p.stateOf(t, tiny(1.1, ""))
 				}
 				if err := p.deploy(t.Context(), next); err != nil {
 					t.Fatalf("the second run: %v\n%s", err, p.log.String())
 				}
 				p.truth(t, unit, serviceName)
-				if got := p.state(t); err != nil && got != want {
+				if got := p.state(t); got != want {
 					t.Errorf("the second run ends in another state (-want +got)\n%s", cmp.Diff(want, got))
 				}
 			})
@@ -175,138 +186,4 @@ func TestAnInterruptionAfterEachCall(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestAModelThatMovedTooFarGetsNoTraffic(t *testing.T) {
-	t.Parallel()
-	p, _ := serving(t)
-	moved := p.bundle(t, unit, tiny(1.2, ""))
-	err := p.deploy(t.Context(), moved)
-	for _, part := range []string{"y moved in 2 of 2 rows, by 20% of its size, most in row 2: 20 → 24", "release.max_change of models/tiny/model.yaml is 10%", "predict-tiny-00002 kept all traffic"} {
-		if err == nil || !strings.Contains(err.Error(), part) {
-			t.Errorf("error %v, want %q", err, part)
-		}
-	}
-	p.truth(t, unit, serviceName)
-	if p.services[serviceName].revisions[2].traffic {
-		t.Error("it had traffic")
-	}
-	if err := p.deploy(t.Context(), p.bundle(t, unit, tiny(1.2, "release: {max_change: 25%}\n"))); err != nil {
-		t.Errorf("allowed by its manifest: %v", err)
-	}
-	p.truth(t, unit, serviceName)
-}
-
-func TestAnIllRevisionIsTakenBack(t *testing.T) {
-	t.Parallel()
-	ail := func(illness string) func(*project) {
-		return func(p *project) { p.ail = func(r *runRevision) { r.illness = illness } }
-	}
-	few := func(p *project) { p.metrics.of = nil }
-	down := func(p *project) { p.metrics.down = true }
-	seen := func(at int, bad sample) func(*project) {
-		return func(p *project) {
-			p.metrics.of = func(revision string) sample {
-				p.mu.Lock()
-				defer p.mu.Unlock()
-				for _, x := range p.services[serviceName].traffic {
-					if x.Revision == revision && revision == "predict-tiny-00003" && x.Percent >= at {
-						return bad
-					}
-				}
-				return well
-			}
-		}
-	}
-	failing, slow := sample{200, 10, 20 * time.Millisecond}, sample{200, 0, 90 * time.Millisecond}
-	for name, tc := range map[string]struct {
-		make []func(*project)
-		want string
-	}{
-		"fails at once":                    {[]func(*project){ail("errors")}, "smoke test: predict-tiny-00003"},
-		"answers with another model":       {[]func(*project){func(p *project) { p.ail = func(r *runRevision) { r.Handler = http.NotFoundHandler() } }}, "expected 200"},
-		"fails with traffic, few requests": {[]func(*project){ail("errors with traffic"), few}, "at 10 %: the new revision is worse, more errors: 1e+02% of 60 requests, before 0% of 60 (parity rows, median)"},
-		"fails, no monitoring":             {[]func(*project){ail("errors with traffic"), down}, "at 10 %: the new revision is worse, more errors"},
-		"slow, few requests":               {[]func(*project){ail("slow with traffic"), few}, "at 10 %: the new revision is worse, slower: "},
-		"seen to fail at 10 %":             {[]func(*project){seen(10, failing)}, "at 10 %: the new revision is worse, more errors: 5% of 200 requests, before 0.2% of 1000 (Cloud Monitoring, 95th percentile)"},
-		"seen to fail at 50 %":             {[]func(*project){seen(50, failing)}, "at 50 %: the new revision is worse, more errors"},
-		"seen to fail at 100 %":            {[]func(*project){seen(100, failing)}, "at 100 %: the new revision is worse, more errors"},
-		"seen to be slow at 50 %":          {[]func(*project){seen(50, slow)}, "at 50 %: the new revision is worse, slower: 90ms, before 20ms"},
-		"nobody is let in":                 {[]func(*project){func(p *project) { p.denied = true }}, "needs roles/run.invoker"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			p, next := serving(t)
-			for _, f := range tc.make {
-				f(p)
-			}
-			err := p.deploy(t.Context(), next)
-			if err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %v, want %q", err, tc.want)
-			}
-			if !strings.Contains(fmt.Sprint(err), "all traffic") {
-				t.Errorf("error %v, want that it says where the traffic is", err)
-			}
-			p.truth(t, unit, serviceName)
-		})
-	}
-}
-
-// A revision that is well passes where few people ask: by the parity rows.
-func TestFewRequestsAreMadeUpForByTheParityRows(t *testing.T) {
-	t.Parallel()
-	p, next := serving(t)
-	p.metrics.of = func(string) sample { return sample{enough - 1, enough - 1, time.Hour} }
-	if err := p.deploy(t.Context(), next); err != nil {
-		t.Fatal(err)
-	}
-	p.truth(t, unit, serviceName)
-	if asked := p.services[serviceName].revisions[2].asked; asked < 3*replayed {
-		t.Errorf("the new revision was asked %d times", asked)
-	}
-}
-
-func TestTheFirstDeployment(t *testing.T) {
-	t.Parallel()
-	t.Run("fails the smoke test", func(t *testing.T) {
-		t.Parallel()
-		p := newProject(t)
-		p.terraform(serviceName)
-		p.ail = func(r *runRevision) { r.illness = "errors" }
-		if err := p.deploy(t.Context(), p.bundle(t, unit, tiny(1, ""))); err == nil || !strings.Contains(err.Error(), "smoke test") {
-			t.Errorf("error %v", err)
-		}
-		p.truth(t, unit, serviceName)
-	})
-	t.Run("needs a service", func(t *testing.T) {
-		t.Parallel()
-		p := newProject(t)
-		err := p.deploy(t.Context(), p.bundle(t, unit, tiny(1, "")))
-		if err == nil || !strings.Contains(err.Error(), "service predict-tiny does not exist in shop, europe-west1: Terraform makes it") {
-			t.Errorf("error %v", err)
-		}
-		if r, err := p.records.Read(t.Context(), unit); err != nil || r != nil {
-			t.Errorf("recorded %v, %v", r, err)
-		}
-	})
-	t.Run("by a failure at each call", func(t *testing.T) {
-		t.Parallel()
-		for n := 1; n <= 5; n++ {
-			for _, applied := range []bool{false, true} {
-				p := newProject(t)
-				p.terraform(serviceName)
-				first := p.bundle(t, unit, tiny(1, ""))
-				p.fault = func(i int, _ []string) (bool, bool) { return i == n, applied }
-				if err := p.deploy(t.Context(), first); err == nil {
-					t.Errorf("call %d failed, and no error", n)
-				}
-				p.truth(t, unit, serviceName)
-				p.fault = nil
-				if err := p.deploy(t.Context(), first); err != nil {
-					t.Errorf("after call %d failed: %v", n, err)
-				}
-				p.truth(t, unit, serviceName)
-			}
-		}
-	})
 }
