@@ -53,8 +53,12 @@ func (n *node) common(e *ensemble) (err error) {
 	if base.size > e.targets {
 		return fmt.Errorf("%d base values for %d outputs", base.size, e.targets)
 	}
-	for range base.size {
-		e.base = append(e.base, base.next())
+	for i := range base.size {
+		v := base.next()
+		if v-v != 0 {
+			return fmt.Errorf("base_values[%d] is %v", i, v)
+		}
+		e.base = append(e.base, v)
 	}
 	return nil
 }

@@ -207,12 +207,18 @@ func (r *fiveReader) tree(t int) error {
 			if v.from < 0 || v.from >= int64(len(r.leaves)) || r.targets[v.from] < 0 || r.targets[v.from] >= int64(e.targets) {
 				return fmt.Errorf("leaf %d: there are %d leaves for %d outputs", v.from, len(r.leaves), e.targets)
 			}
+			if w := r.leaves[v.from]; w-w != 0 {
+				return fmt.Errorf("leaf %d: leaf_weights is %v", v.from, w)
+			}
 			e.nodes[v.at] = treeNode{yes: int32(len(e.weights)), no: 1}
 			e.weights = append(e.weights, weight{r.leaves[v.from], int32(r.targets[v.from])})
 			continue
 		}
 		if r.used++; v.from < 0 || v.from >= int64(len(r.feature)) || r.used > len(r.feature) {
 			return fmt.Errorf("node %d: there are %d nodes, or one is reached twice", v.from, len(r.feature))
+		}
+		if s := r.splits[v.from]; s != s {
+			return fmt.Errorf("node %d: nodes_splits is not a number", v.from)
 		}
 		if f := r.feature[v.from]; f < 0 || f >= int64(r.features) {
 			return fmt.Errorf("node %d: nodes_featureids is %d, the input has %d columns", v.from, f, r.features)

@@ -1,10 +1,6 @@
 package onnx
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // treeLists are the attributes of a tree ensemble of versions 1 and 3, node by node.
 type treeLists struct {
@@ -50,21 +46,11 @@ func (n *node) numbers(name string) (numbers, error) {
 	return numbers{tensor: &b, double: t.kind == double, size: t.size}, nil
 }
 
-// nodeID is a node as files name it, and its place among the nodes.
-type nodeID struct {
-	tree, id int64
-	at       int32
-}
-
-func (a nodeID) compare(b nodeID) int {
-	return cmp.Or(cmp.Compare(a.tree, b.tree), cmp.Compare(a.id, b.id))
-}
-
 // treeReader reads a tree ensemble of versions 1 and 3.
 type treeReader struct {
 	n   *node
 	e   *ensemble
-	ids []nodeID // sorted
+	ids nodeIDs
 }
 
 // read fills the ensemble from the attributes, whose names open with nodes_ and the prefix of the targets.
@@ -75,17 +61,7 @@ func (r *treeReader) read(targets string, features int) error {
 	if err := r.readWeights(targets); err != nil {
 		return err
 	}
-	return r.e.checkShape(func(i int32) string { return r.name(i) })
-}
-
-// name names a node for an error.
-func (r *treeReader) name(i int32) string {
-	for _, id := range r.ids {
-		if id.at == i {
-			return fmt.Sprintf("tree %d: node %d", id.tree, id.id)
-		}
-	}
-	return fmt.Sprintf("node %d", i)
+	return r.e.checkShape(r.ids.name)
 }
 
 func (r *treeReader) lists() (l treeLists, count int, err error) {
@@ -132,33 +108,28 @@ func (r *treeReader) readNodes(features int) error {
 	if err != nil {
 		return err
 	}
-	r.e.nodes, r.ids = make([]treeNode, count), make([]nodeID, count)
-	trees, links := map[int64]bool{}, l
+	r.e.nodes = make([]treeNode, count)
+	if err := r.ids.read(l.tree, l.id, count); err != nil {
+		return err
+	}
+	links, last := l, int64(0)
 	for i := range r.e.nodes {
-		id := nodeID{l.tree.int(), l.id.int(), int32(i)}
+		tree, id := l.tree.int(), l.id.int()
 		n := treeNode{value: l.value.next(), mode: modes[i]}
 		feature := l.feature.int()
 		n.missing = l.missing.int() == 1
-		if i == 0 || id.tree != r.ids[i-1].tree {
-			if trees[id.tree] {
-				return fmt.Errorf("tree %d: its nodes do not stand together", id.tree)
-			}
-			trees[id.tree] = true
+		if i == 0 || tree != last {
 			r.e.roots = append(r.e.roots, int32(i))
 		}
+		last = tree
 		if n.mode != modeLeaf && (feature < 0 || feature >= int64(features)) {
-			return fmt.Errorf("tree %d: node %d: nodes_featureids is %d, the input has %d columns", id.tree, id.id, feature, features)
+			return fmt.Errorf("tree %d: node %d: nodes_featureids is %d, the input has %d columns", tree, id, feature, features)
+		}
+		if n.mode != modeLeaf && n.value != n.value {
+			return fmt.Errorf("tree %d: node %d: nodes_values is not a number", tree, id)
 		}
 		n.feature = int32(feature)
-		r.e.nodes[i], r.ids[i] = n, id
-	}
-	if !slices.IsSortedFunc(r.ids, nodeID.compare) {
-		slices.SortFunc(r.ids, nodeID.compare)
-	}
-	for i := range r.ids[1:] {
-		if r.ids[i].compare(r.ids[i+1]) == 0 {
-			return fmt.Errorf("tree %d: node %d stands there twice", r.ids[i].tree, r.ids[i].id)
-		}
+		r.e.nodes[i] = n
 	}
 	return r.link(links)
 }
@@ -198,8 +169,8 @@ func (r *treeReader) link(l treeLists) error {
 			continue
 		}
 		var ok, ok2 bool
-		n.yes, ok = r.find(tree, yes)
-		n.no, ok2 = r.find(tree, no)
+		n.yes, ok = r.ids.find(tree, yes)
+		n.no, ok2 = r.ids.find(tree, no)
 		if !ok || !ok2 {
 			field, child := "nodes_truenodeids", yes
 			if ok {
@@ -209,15 +180,6 @@ func (r *treeReader) link(l treeLists) error {
 		}
 	}
 	return nil
-}
-
-// find is the place of a node.
-func (r *treeReader) find(tree, id int64) (int32, bool) {
-	at, ok := slices.BinarySearchFunc(r.ids, nodeID{tree: tree, id: id}, nodeID.compare)
-	if !ok {
-		return 0, false
-	}
-	return r.ids[at].at, true
 }
 
 // readWeights gives the leaves their weights, in the order in which they stand for a leaf.
@@ -246,33 +208,45 @@ func (r *treeReader) readWeights(prefix string) error {
 	if values.double && !r.e.double {
 		return fmt.Errorf("%s_weights_as_tensor is of double for an input that is not", prefix)
 	}
-	type entry struct {
-		weight
-		at int32
+	if err := r.countWeights(trees, ids, count, prefix); err != nil {
+		return err
 	}
-	all := make([]entry, 0, count)
 	for range count {
-		tree, id, target := trees.int(), ids.int(), targets.int()
-		w := weight{value: values.next(), target: int32(target)}
-		at, ok := r.find(tree, id)
-		if !ok {
-			return fmt.Errorf("tree %d: node %d, which %s_nodeids names, is no node", tree, id, prefix)
-		}
+		tree, id, target, v := trees.int(), ids.int(), targets.int(), values.next()
+		at, _ := r.ids.find(tree, id)
 		if target < 0 || target >= int64(r.e.targets) {
 			return fmt.Errorf("tree %d: node %d: %s_ids is %d of %d", tree, id, prefix, target, r.e.targets)
 		}
-		if r.e.nodes[at].mode == modeLeaf { // weights of splits, which old converters wrote, count for nothing
-			all = append(all, entry{w, at})
+		if v-v != 0 {
+			return fmt.Errorf("tree %d: node %d: %s_weights is %v", tree, id, prefix, v)
+		}
+		if n := &r.e.nodes[at]; n.mode == modeLeaf {
+			r.e.weights[n.yes+n.no] = weight{v, int32(target)}
+			n.no++
 		}
 	}
-	slices.SortStableFunc(all, func(a, b entry) int { return cmp.Compare(a.at, b.at) })
-	r.e.weights = make([]weight, len(all))
-	for i, w := range all {
-		r.e.weights[i] = w.weight
-		n := &r.e.nodes[w.at]
-		if n.no++; n.no == 1 {
-			n.yes = int32(i)
+	return nil
+}
+
+// countWeights makes room for the weights of each leaf, side by side. Weights of splits, which old converters wrote, count
+// for nothing.
+func (r *treeReader) countWeights(trees, ids list, count int, prefix string) error {
+	for range count {
+		tree, id := trees.int(), ids.int()
+		at, ok := r.ids.find(tree, id)
+		if !ok {
+			return fmt.Errorf("tree %d: node %d, which %s_nodeids names, is no node", tree, id, prefix)
+		}
+		if n := &r.e.nodes[at]; n.mode == modeLeaf {
+			n.no++
 		}
 	}
+	total := int32(0)
+	for i := range r.e.nodes {
+		if n := &r.e.nodes[i]; n.mode == modeLeaf {
+			n.yes, n.no, total = total, 0, total+n.no
+		}
+	}
+	r.e.weights = make([]weight, total)
 	return nil
 }
