@@ -6,6 +6,7 @@ require (
 	cel.dev/cel-go v0.32.0
 	cloud.google.com/go/aiplatform v1.127.1
 	cloud.google.com/go/auth v0.24.1
+	cloud.google.com/go/cloudbuild v1.37.0
 	cloud.google.com/go/firestore v1.29.2
 	cloud.google.com/go/longrunning v1.5.0
 	cloud.google.com/go/storage v1.70.0
