@@ -35,7 +35,7 @@ var badCases = map[string]struct {
 	"serve twice":          {"serve: [realtime, batch]", "serve: [realtime, batch, batch]", []string{`m.yaml:6:26: serve[2]: "batch" is there twice; remove one`}},
 	"serve empty":          {"serve: [realtime, batch]", "serve: []", []string{`m.yaml:6:8: serve: is empty; write at least one entry`}},
 	"block not served":     {"serve: [realtime, batch]", "serve: [batch]", []string{`m.yaml:26:3: realtime: is given, but serve does not name it; add realtime to serve or remove the block`}},
-	"format unknown":       {"format: xgboost", "format: xgbost", []string{`m.yaml:7:46: artifact.format: "xgbost" is none of xgboost, lightgbm, catboost; did you mean "xgboost"?`}},
+	"format unknown":       {"format: xgboost", "format: xgbost", []string{`m.yaml:7:46: artifact.format: "xgbost" is none of xgboost, lightgbm, catboost, onnx; did you mean "xgboost"?`}},
 	"artifact outside":     {"path: artifact/model.ubj", "path: a/../../b", []string{`m.yaml:7:18: artifact.path: "a/../../b" is no path inside the model folder; write one such as artifact/model.ubj`}},
 	"artifact absolute":    {"path: artifact/model.ubj", "path: /etc/passwd", []string{`m.yaml:7:18: artifact.path: "/etc/passwd" is no path inside the model folder; write one such as artifact/model.ubj`}},
 	"artifact nowhere":     {"path: artifact/model.ubj, ", "", []string{`m.yaml:7:11: artifact: has neither path nor uri; write path: artifact/model.ubj`}},

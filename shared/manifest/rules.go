@@ -81,7 +81,7 @@ var rules = map[string]Rule{
 
 	"Artifact.path":   {Length: 1024},
 	"Artifact.uri":    {Pattern: URIPattern, Is: "no object with a generation", Want: "write gs://bucket/object#generation"},
-	"Artifact.format": {Enum: []string{"xgboost", "lightgbm", "catboost"}},
+	"Artifact.format": {Enum: []string{"xgboost", "lightgbm", "catboost", "onnx"}},
 	"Artifact.sha256": {Pattern: SHA256Pattern, Is: "no sha256", Want: "write its 64 lower-case hex digits, as sha256sum prints them"},
 
 	"Input.name":         column,

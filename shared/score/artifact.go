@@ -15,6 +15,7 @@ import (
 	"github.com/millrace-ml/millrace/shared/forest/lightgbm"
 	"github.com/millrace-ml/millrace/shared/forest/xgboost"
 	"github.com/millrace-ml/millrace/shared/manifest"
+	"github.com/millrace-ml/millrace/shared/onnx"
 )
 
 // maxArtifact bounds a trained file, which is held in memory while it is read.
@@ -75,6 +76,7 @@ var readers = []struct {
 	{"xgboost", xgboost.Sniff, readCodes(xgboost.Read)},
 	{"lightgbm", lightgbm.Sniff, readCodes(lightgbm.Read)},
 	{"catboost", catboost.Sniff, readTrees(catboost.Read)},
+	{"onnx", onnx.Sniff, readGraph},
 }
 
 // readCodes is readTrees for formats that know categories by their codes.

@@ -43,6 +43,7 @@ func (m *Model) prove(fsys fs.FS) error {
 	if err != nil {
 		return err
 	}
+	m.loosen(rows)
 	s := m.NewScorer()
 	if err := fillRows(m.contract, s.rows, rows); err != nil {
 		return err
@@ -78,7 +79,7 @@ func (m *Model) compare(p *parityRow, i int, s *Scorer) error {
 		}
 		engine := make([]float64, outputs)
 		s.worker.predict(p.features, 1, engine)
-		if !slices.EqualFunc(engine, p.prediction, m.same) {
+		if !m.agree(engine, p.prediction, 0) {
 			return fmt.Errorf("%s: from the recorded features the prediction is %s, in training %s: the artifact is another one, or the "+
 				"recorded call used other trees than the file holds", place, show(engine...), show(p.prediction...))
 		}
@@ -87,8 +88,7 @@ func (m *Model) compare(p *parityRow, i int, s *Scorer) error {
 	if m.manifest.Parity != nil {
 		tolerance = m.manifest.Parity.Tolerance
 	}
-	near := func(a, b float64) bool { return m.same(a, b) || math.Abs(a-b) <= tolerance*math.Abs(b) }
-	if !slices.EqualFunc(got, p.prediction, near) {
+	if !m.agree(got, p.prediction, tolerance) {
 		return fmt.Errorf("%s: from the instance the prediction is %s, in training %s", place, show(got...), show(p.prediction...))
 	}
 	return nil

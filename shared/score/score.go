@@ -22,6 +22,7 @@ type Model struct {
 	engine   engine
 	digest   string
 	rules    []rule
+	loose    []float64 // how far a parity row may be off, by column; nil for engines that are exact
 }
 
 // Open opens the model folder fsys: it reads the manifest, checks the artifact's sha256, compiles the contract, reads the
@@ -57,6 +58,9 @@ func (m *Model) open(fsys fs.FS) error {
 	if m.engine, err = readEngine(data, m.manifest.Artifact.Format, categoriesOf(m.manifest)); err != nil {
 		return err
 	}
+	if m.engine, err = bindGraph(m.engine, m.manifest); err != nil {
+		return err
+	}
 	if err := checkFeatures(m.manifest, m.contract, m.engine.Info()); err != nil {
 		return err
 	}
@@ -77,3 +81,11 @@ func (m *Model) Digest() string { return m.digest }
 
 // Info describes the artifact.
 func (m *Model) Info() forest.Info { return m.engine.Info() }
+
+// Forest is the trees or the linear model behind the scores, nil for a model of another kind.
+func (m *Model) Forest() *forest.Model {
+	if t, ok := m.engine.(treeEngine); ok {
+		return t.Model
+	}
+	return nil
+}
