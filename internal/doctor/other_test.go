@@ -78,6 +78,9 @@ var otherFaults = []brokenProject{
 		delete(t, "labels")
 		t["containers"] = things{object{"image": "us-docker.pkg.dev/cloudrun/container/hello"}}
 	}), "services", Fail, "predict-bike-demand still runs the placeholder", do("make deploy")},
+	{"a service runs another placeholder", serviceIs("onupload", "template", object{"containers": things{object{"image": "registry.example/hello"}}}), "services", Fail, "onupload still runs the placeholder", do("make deploy")},
+	{"nobody may be asked who exists", refused(get("iam", "v1/projects/acme-prod/serviceAccounts"), http.StatusForbidden, ""), "act-as", OK, "grants to act as another account", nil},
+	{"the project's state is not known", refused(get("cloudresourcemanager", "v3/projects/acme-prod"), http.StatusServiceUnavailable, ""), "act-as", Skip, "because of state", nil},
 	{"a revision is not ready", serviceIs("onupload", "terminalCondition", object{"type": "Ready", "state": "CONDITION_FAILED", "message": "The user-provided container failed to start"}), "services", Fail, "the newest revision of onupload is not ready: The user-provided", do(logsOf("onupload"))},
 	{"a service of a model that is gone", with(servicesKey, func(o object) { o["services"] = append(o["services"].(things), deployed("predict-old")) }), "services", Warn, "predict-old is there, but the checkout has no such real-time model", do(apply)},
 	{"a service is public", with(get("run", "v2/"+at+"/services/predict-bike-demand:getIamPolicy"), func(o object) {

@@ -1,0 +1,82 @@
+package doctor
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/millrace-ml/millrace/internal/identity"
+)
+
+// A list of several pages is read to its end, and one without an end is given up.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	endless := false
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page, next := r.FormValue("pageToken"), ""
+		if page == "" || endless {
+			next = "two"
+		}
+		if r.Header.Get("X-Goog-User-Project") != "p" || r.FormValue("prefix") != "released/" {
+			t.Errorf("%v, %s", r.Header, r.URL)
+		}
+		fmt.Fprintf(w, `{"items":[{"name":"of page %s"}],"nextPageToken":%q}`, page, next)
+	}))
+	t.Cleanup(srv.Close)
+	c := newClient(srv.URL, &identity.Credential{Token: token, Quota: true}, "p")
+	read := func() (names []string, err error) {
+		err = c.pages(t.Context(), objects, map[string]string{"bucket": "b"}, map[string][]string{"prefix": {"released/"}}, func(raw json.RawMessage) (string, error) {
+			var page struct {
+				Items         []struct{ Name string }
+				NextPageToken string
+			}
+			err := json.Unmarshal(raw, &page)
+			for _, i := range page.Items {
+				names = append(names, i.Name)
+			}
+			return page.NextPageToken, err
+		})
+		return names, err
+	}
+	if names, err := read(); err != nil || !slices.Equal(names, []string{"of page ", "of page two"}) {
+		t.Errorf("%q, %v", names, err)
+	}
+	endless = true
+	if _, err := read(); err == nil || !strings.Contains(err.Error(), "more than 20 pages") {
+		t.Errorf("without an end: %v", err)
+	}
+}
+
+// A person's credentials for programs make requests that name the project whose quota pays; others have their own.
+func TestQuotaProject(t *testing.T) {
+	t.Parallel()
+	if c := newClient("", &identity.Credential{}, "p"); c.quota != "" || c.base != "https://" {
+		t.Errorf("%+v", c)
+	}
+	p := &probe{project: "p", account: "ada@example.com", cred: &identity.Credential{Quota: true}}
+	if lines := p.grantReader(); len(lines) != 3 || !strings.Contains(lines[2], "--member=user:ada@example.com --role=roles/serviceusage.serviceUsageConsumer") {
+		t.Errorf("%q", lines)
+	}
+	p.account = "ci@p.iam.gserviceaccount.com"
+	if me := p.me(); me != "serviceAccount:ci@p.iam.gserviceaccount.com" {
+		t.Error(me)
+	}
+}
+
+func TestNamesOfADomainsProject(t *testing.T) {
+	t.Parallel()
+	p := &probe{project: "example.com:models", o: Options{Prefix: "acme"}}
+	if got := p.email("deployer"); got != "deployer@models.example.com.iam.gserviceaccount.com" {
+		t.Error(got)
+	}
+	if got := p.bucket(inbox); got != "acme-inbox" {
+		t.Error(got)
+	}
+	if host, path := getProject.fill(map[string]string{"project": "example.com:models"}); host+"/"+path != "cloudresourcemanager.googleapis.com/v3/projects/example.com:models" {
+		t.Error(host, path)
+	}
+}
