@@ -12,8 +12,9 @@ import (
 type modelCmd struct {
 	Models string `help:"Folder with one folder per model." default:"models" type:"path"`
 
-	Update updateCmd `cmd:"" help:"Bring a new artifact into a model folder: pins its sha256, sets the version, replaces parity rows."`
-	Diff   diffCmd   `cmd:"" help:"Compare the predictions of the model folder with another version's, on the same rows."`
+	Inspect inspectCmd `cmd:"" help:"Look into a model's artifact: trees, features by importance, objective, size, and one tree as text."`
+	Update  updateCmd  `cmd:"" help:"Bring a new artifact into a model folder: pins its sha256, sets the version, replaces parity rows."`
+	Diff    diffCmd    `cmd:"" help:"Compare the predictions of the model folder with another version's, on the same rows."`
 }
 
 type updateCmd struct {

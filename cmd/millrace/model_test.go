@@ -46,6 +46,9 @@ func TestTheLifeOfAModel(t *testing.T) {
 		{"old rows", "", []string{"model", "update", "shop", "--models", dir, "--artifact", newer}, 1, "", "nothing was changed"},
 		{"updated", "", []string{"model", "update", "shop", "--models", dir, "--artifact", newer, "--parity", filepath.Join(next, "shop", "parity.jsonl")}, 0, "version 1 → 2", ""},
 		{"validated", "", []string{"validate", "shop", "--models", dir}, 0, "version 2", ""},
+		{"looked into", "", []string{"model", "inspect", "shop", "--models", dir, "--top", "1", "--tree", "8"}, 0, "and 3 more", ""},
+		{"looked into as JSON", "", []string{"model", "inspect", "shop", "--models", dir, "--json"}, 0, `"importance": "gain"`, ""},
+		{"looked for", "", []string{"model", "inspect", "shops", "--models", dir}, 1, "", "there is no"},
 		{"compared with nothing", "", []string{"model", "diff", "shop", "--models", dir, "--url", "http://127.0.0.1:1"}, 1, "", "127.0.0.1:1"},
 		{"compared with two", "", []string{"model", "diff", "shop", "--models", dir, "--url", "http://127.0.0.1:1", "--base", "HEAD"}, 1, "", "not both"},
 	} {

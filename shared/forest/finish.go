@@ -75,6 +75,7 @@ func (b *layout[T]) layOutSets() error {
 // group fills up the last eight trees and notes what each eight need.
 func (b *layout[T]) group() {
 	k := b.k
+	k.trees = len(k.roots)
 	for len(k.roots)%lanes != 0 {
 		at := uint32(len(k.nodes))
 		dummy := node[T]{thr: T(math.Copysign(0, -1)), left: at, slot: pad}

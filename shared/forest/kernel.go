@@ -46,6 +46,7 @@ type term struct {
 type kernel[T float] struct {
 	features int
 	margins  int
+	trees    int // without the dummies
 	base     []T // margins before the first tree
 	nodes    []node[T]
 	roots    []uint32

@@ -39,8 +39,8 @@ func Sniff(data []byte) bool {
 }
 
 // Read makes a model of a file's content, which it does not keep. categories are the texts of a categorical feature's codes,
-// by feature: the file knows categories by their hashes alone. nil takes them from the file, if it was saved with its pool;
-// Info.Categories has them then. An error is fault.Invalid and names the tree, the node or split, and the field.
+// by feature: the file knows categories by their hashes alone. nil takes them from the file, if it was saved with its pool.
+// Info.Categories has those of the categorical features. An error is fault.Invalid and names the tree, the node or split, and the field.
 func Read(data []byte, categories [][]string) (*forest.Model, error) {
 	if len(data) > maxBytes {
 		return nil, fault.New(fault.Invalid, nil, "catboost model: %d bytes, at most %d MiB are read", len(data), maxBytes>>20)

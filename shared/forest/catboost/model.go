@@ -38,7 +38,14 @@ func (c *content) model(categories [][]string) (*forest.Model, error) {
 	}
 	if categories == nil {
 		categories = c.ownCategories()
-		config.Categories = categories
+	}
+	if categories != nil {
+		config.Categories = make([][]string, config.Features)
+		for _, f := range c.cats {
+			if int(f.flat) < len(categories) {
+				config.Categories[f.flat] = categories[f.flat]
+			}
+		}
 	}
 	if err := b.setCodes(categories); err != nil {
 		return nil, err

@@ -53,13 +53,14 @@ func TestCategoryHash(t *testing.T) {
 
 func TestInfo(t *testing.T) {
 	t.Parallel()
-	m, err := Read(file(t, testFolder, "onehot_multi.cbm"), categoriesOf(t, "onehot_multi"))
+	categories := categoriesOf(t, "onehot_multi")
+	m, err := Read(file(t, testFolder, "onehot_multi.cbm"), categories)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := forest.Info{Format: "catboost", Version: "1.2.10", Objective: "MultiClass", Trees: 6, Nodes: 90, Features: 5, Float64: true, Margins: 3, Outputs: 3,
 		FeatureNames: []string{"size", "age", "count", "colour", "shop"}, Categorical: []bool{false, false, false, true, true},
-		Classes: []string{"0", "1", "2"}, BestIteration: -1}
+		Categories: categories, Classes: []string{"0", "1", "2"}, BestIteration: -1}
 	if diff := cmp.Diff(want, m.Info()); diff != "" {
 		t.Errorf("info (-want +got):\n%s", diff)
 	}

@@ -38,13 +38,8 @@ func Read(data []byte) (*forest.Model, error) {
 	if len(data) > maxBytes {
 		return nil, fault.New(fault.Invalid, nil, "xgboost model: %d bytes, at most %d MiB are read", len(data), maxBytes>>20)
 	}
-	var from *document.Decoder
-	switch syntaxOf(data) {
-	case jsonSyntax:
-		from = document.NewJSON(data, releases)
-	case ubjsonSyntax:
-		from = document.NewUBJSON(data, releases)
-	default:
+	from := newReader(data)
+	if from == nil {
 		return nil, fault.New(fault.Invalid, nil, "xgboost model: neither JSON nor UBJSON; if it is in XGBoost's binary format, "+
 			"load it with XGBoost older than 3.1 and save it again as .ubj")
 	}
@@ -57,6 +52,17 @@ func Read(data []byte) (*forest.Model, error) {
 		return nil, fault.New(fault.Invalid, nil, "xgboost model: %v", err)
 	}
 	return m, nil
+}
+
+// newReader reads either syntax, nil for what is neither.
+func newReader(data []byte) *document.Decoder {
+	switch syntaxOf(data) {
+	case jsonSyntax:
+		return document.NewJSON(data, releases)
+	case ubjsonSyntax:
+		return document.NewUBJSON(data, releases)
+	}
+	return nil
 }
 
 type syntax uint8
