@@ -31,6 +31,7 @@ type Parity struct {
 // Exchange is a request and its answer.
 type Exchange struct {
 	First   int // number of the first row, from 1
+	Rows    int
 	Request []byte
 	want    []byte
 	status  int
@@ -73,14 +74,21 @@ func (p *Parity) Exchanges(most int) []Exchange {
 	}
 	var out []Exchange
 	for first := 0; first < len(p.instances); first += most {
-		body, err := json.Marshal(map[string]any{"instances": p.instances[first:min(first+most, len(p.instances))]})
-		if err != nil { // they were read as JSON
-			continue
-		}
-		status, want := p.answers(body)
-		out = append(out, Exchange{first + 1, body, want, status})
+		out = append(out, p.exchange(first, min(first+most, len(p.instances))))
 	}
 	return out
+}
+
+// Row is the exchange of one row alone, numbered from 1.
+func (p *Parity) Row(number int) Exchange { return p.exchange(number-1, number) }
+
+func (p *Parity) exchange(from, to int) Exchange {
+	body, err := json.Marshal(map[string]any{"instances": p.instances[from:to]})
+	if err != nil { // they were read as JSON
+		return Exchange{First: from + 1, Rows: to - from}
+	}
+	status, want := p.answers(body)
+	return Exchange{from + 1, to - from, body, want, status}
 }
 
 // Check compares the answer of a server that people call so.

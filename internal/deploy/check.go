@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	enough      = 50 // requests of a revision that tell something
-	replayed    = 60 // requests to each revision, where too few came by themselves
+	askedRows   = 100 // in a request
+	enough      = 50  // requests of a revision that tell something
+	replayed    = 60  // requests to each revision, where too few came by themselves
 	moreErrors  = 0.01
 	slower      = 1.5
 	slowerFloor = 50 * time.Millisecond // is no difference: an instance that starts, a neighbour
@@ -52,7 +53,7 @@ type predictTrial struct {
 
 // smoke wants the exact answers of the bundle's own model to its parity rows.
 func (p *predictTrial) smoke(ctx context.Context, s *server) error {
-	for _, x := range p.parity.Exchanges(p.parity.Rows()) {
+	for _, x := range p.parity.Exchanges(askedRows) {
 		err := s.patiently(ctx, p.patience, http.MethodPost, x.Request, func(r reply) error { return x.Check("the new revision", r.status, r.body) })
 		if err != nil {
 			return err
@@ -64,28 +65,15 @@ func (p *predictTrial) smoke(ctx context.Context, s *server) error {
 // compare stops a model whose predictions moved further than its manifest allows.
 func (p *predictTrial) compare(ctx context.Context, before, after *server) error {
 	diff := newMoved(p.parity.Manifest)
-	for _, x := range p.parity.Exchanges(1) { // row by row: one that the old version refuses must not hide the others
-		old, err := before.send(ctx, http.MethodPost, x.Request)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	for _, x := range p.parity.Exchanges(askedRows) {
+		taken, err := p.set(ctx, before, after, x, diff)
+		for row := x.First; err == nil && !taken && row < x.First+x.Rows; row++ { // which of them the old version does not take
+			if taken, err = p.set(ctx, before, after, p.parity.Row(row), diff); !taken {
+				diff.refused++
+			}
+			taken = false
 		}
-		if err != nil || old.status != http.StatusOK {
-			diff.refused++
-			continue
-		}
-		was, err := predictions(diff.manifest, old.body)
 		if err != nil {
-			return err
-		}
-		fresh, err := after.send(ctx, http.MethodPost, x.Request)
-		if err != nil {
-			return err
-		}
-		is, err := predictions(diff.manifest, fresh.body)
-		if err != nil {
-			return err
-		}
-		if err := diff.add(x.First, was, is); err != nil {
 			return err
 		}
 	}
@@ -94,6 +82,30 @@ func (p *predictTrial) compare(ctx context.Context, before, after *server) error
 		p.out.say("# predictions: %s", text)
 	}
 	return err
+}
+
+// set asks both revisions the same and adds the difference; false if the old one does not answer.
+func (p *predictTrial) set(ctx context.Context, before, after *server, x bundle.Exchange, diff *moved) (taken bool, err error) {
+	old, err := before.send(ctx, http.MethodPost, x.Request)
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if err != nil || old.status != http.StatusOK {
+		return false, nil
+	}
+	was, err := predictions(diff.manifest, old.body)
+	if err != nil {
+		return false, err
+	}
+	fresh, err := after.send(ctx, http.MethodPost, x.Request)
+	if err != nil {
+		return false, err
+	}
+	is, err := predictions(diff.manifest, fresh.body)
+	if err != nil {
+		return false, err
+	}
+	return true, diff.add(x.First, was, is)
 }
 
 // check compares the revisions while both have traffic: by what Cloud Monitoring saw, or, where that is too little, by
@@ -122,11 +134,10 @@ func (p *predictTrial) check(ctx context.Context, before, after *server, began, 
 
 // replay sends parity rows to both revisions in turn, so that what slows one slows the other.
 func (p *predictTrial) replay(ctx context.Context, before, after *server) (old, fresh sample, err error) {
-	rows := p.parity.Exchanges(1)
 	var took [2][]time.Duration
 	var errors [2]int
 	for i := range replayed {
-		x := rows[i%len(rows)]
+		x := p.parity.Row(1 + i%p.parity.Rows())
 		for side, s := range []*server{before, after} {
 			r, err := s.send(ctx, http.MethodPost, x.Request)
 			if ctx.Err() != nil {

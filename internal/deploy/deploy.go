@@ -130,7 +130,7 @@ func open(o Options) (*deployment, []change.Change, error) {
 	if !o.DryRun && (o.Gcloud == "" || o.Storage == nil || o.Records == nil || o.Token == nil || o.Try == nil || o.Artifacts == "") {
 		return nil, nil, fault.New(fault.Internal, nil, "a deployment needs gcloud, the artifacts bucket, records, tokens and a way to try releases")
 	}
-	units, err := chosen(o.Build, o.Units)
+	units, err := chosen(o.Build, o.Units, o.Force)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -167,7 +167,7 @@ func prepare(o Options) *deployment {
 }
 
 // chosen are the changes to carry out: the named ones, or all.
-func chosen(b *change.Build, names []string) ([]change.Change, error) {
+func chosen(b *change.Build, names []string, force bool) ([]change.Change, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(b.Units, func(c change.Change) bool { return c.Unit == name })
 		switch {
@@ -177,13 +177,13 @@ func chosen(b *change.Build, names []string) ([]change.Change, error) {
 				known = append(known, c.Unit)
 			}
 			return nil, fault.New(fault.NotFound, nil, "%q is no unit of this build, which has %s", name, strings.Join(known, ", "))
-		case b.Units[i].Action == change.Keep:
-			return nil, fault.New(fault.Conflict, nil, "%s is deployed as it is in this checkout: there is nothing to do (millrace ci changed says what there is)", name)
+		case b.Units[i].Action == change.Keep && !force:
+			return nil, fault.New(fault.Conflict, nil, "%s is deployed as it is in this checkout: there is nothing to do (--force deploys it again)", name)
 		}
 	}
 	var out []change.Change
 	for _, c := range b.Units {
-		if c.Action != change.Keep && (len(names) == 0 || slices.Contains(names, c.Unit)) {
+		if named := slices.Contains(names, c.Unit); named || len(names) == 0 && c.Action != change.Keep {
 			out = append(out, c)
 		}
 	}

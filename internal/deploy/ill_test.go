@@ -1,8 +1,10 @@
 package deploy
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,44 @@ func TestAnIllRevisionIsTakenBack(t *testing.T) {
 			}
 			p.truth(t, unit, serviceName)
 		})
+	}
+}
+
+// Taking the traffic back is tried again: nothing else may stop it.
+func TestTheWayBackIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	p, next := serving(t)
+	p.metrics.of = nil
+	p.ail = func(r *runRevision) { r.illness = "errors with traffic" }
+	back := 0
+	p.fault = func(_ int, args []string) (bool, bool) {
+		if strings.Contains(strings.Join(args, " "), "predict-tiny-00002=100") {
+			back++
+		}
+		return back > 0 && back < restoreTries, false
+	}
+	if err := p.deploy(t.Context(), next); err == nil || !strings.Contains(err.Error(), "all traffic is back on predict-tiny-00002") {
+		t.Errorf("error %v", err)
+	}
+	p.truth(t, unit, serviceName)
+}
+
+// The new version may take other inputs than the one that serves: then there is nothing to compare, which is said.
+func TestAVersionWithOtherInputs(t *testing.T) {
+	t.Parallel()
+	p, _ := serving(t)
+	other := tiny(3, "")
+	for name, text := range other {
+		other[name] = strings.NewReplacer("name: x", "name: z", "features: [x]", "features: [z]", `["x"]`, `["z"]`, `{"x":`, `{"z":`).Replace(text)
+	}
+	sum := sha256.Sum256([]byte(other["artifact/model.json"]))
+	other["model.yaml"] = regexp.MustCompile("sha256: [0-9a-f]+").ReplaceAllString(other["model.yaml"], fmt.Sprintf("sha256: %x", sum))
+	if err := p.deploy(t.Context(), p.bundle(t, unit, other)); err != nil {
+		t.Fatal(err)
+	}
+	p.truth(t, unit, serviceName)
+	if !strings.Contains(p.log.String(), "nothing to compare: the revision that serves takes none of the 2 parity rows") {
+		t.Errorf("not said:\n%s", p.log.String())
 	}
 }
 

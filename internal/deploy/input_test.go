@@ -148,3 +148,20 @@ func TestSmokeEventIsAPush(t *testing.T) {
 		t.Errorf("%s, %v", data, err)
 	}
 }
+
+func TestForceDeploysWhatServes(t *testing.T) {
+	t.Parallel()
+	p, next := serving(t)
+	if err := p.deploy(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	o := p.options()
+	kept := change.Change{Unit: unit, Action: change.Keep, Hash: next.Hash}
+	o.Build, o.Units, o.Force = &change.Build{Units: []change.Change{kept}}, []string{unit}, true
+	if out, err := Run(t.Context(), o); err != nil || Failed(out) != nil {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if r, err := p.records.Read(t.Context(), unit); err != nil || r.Revision != "predict-tiny-00004" || r.Parts == nil {
+		t.Errorf("recorded %+v, %v", r, err)
+	}
+}

@@ -16,6 +16,9 @@ import (
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	p, next := serving(t)
+	if err := Rollback(t.Context(), p.options(), Revert{Model: "tiny"}); err == nil || !strings.Contains(err.Error(), "no revision is known that served before predict-tiny-00002") {
+		t.Errorf("of the first deployment: %v", err)
+	}
 	if err := p.deploy(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}
@@ -196,17 +199,12 @@ func TestLeases(t *testing.T) {
 		t.Parallel()
 		p, next := serving(t)
 		steal := sync.OnceFunc(func() { heldLease(t, p, time.Now().Add(time.Hour)) })
-		lost := make(chan struct{})
 		p.after = func(args []string) {
 			if strings.Contains(strings.Join(args, " "), "predict-tiny-00003=10") {
 				steal()
-				select { // the deployment notices when it renews
-				case <-lost:
-				case <-time.After(300 * time.Millisecond):
-				}
 			}
 		}
-		err := run(p, next, func(o *Options) { o.Lease = 200 * time.Millisecond })
+		err := run(p, next, func(o *Options) { o.Lease, o.Watch = 2*time.Second, time.Minute }) // it notices when it renews, in its watch
 		if !errors.Is(err, errLeaseLost) || !strings.Contains(err.Error(), "nothing was taken back") {
 			t.Errorf("error %v", err)
 		}

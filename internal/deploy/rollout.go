@@ -78,6 +78,9 @@ func (r *rollout) run(ctx context.Context) (revision, previous string, err error
 	if revision, err = r.try(ctx, svc, unit == ""); err != nil {
 		return "", "", r.giveUp(ctx, err)
 	}
+	if unit == "" { // nobody wants to go back to the placeholder
+		return revision, "", nil
+	}
 	return revision, r.previous, nil
 }
 

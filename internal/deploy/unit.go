@@ -101,6 +101,12 @@ func (d *deployment) held(ctx context.Context, c change.Change, s *script, remov
 	if err != nil {
 		return "", removed, err
 	}
+	if was != nil && r.Parts == nil && was.Hash == r.Hash { // --force over what is deployed
+		r.Parts = was.Parts
+	}
+	if was != nil && r.Previous == "" && was.Revision != r.Revision {
+		r.Previous = was.Revision
+	}
 	return "deployed", time.Time{}, d.record(ctx, s, r, undo)
 }
 
