@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,9 +15,6 @@ import (
 
 	"github.com/millrace-ml/millrace/shared/feature"
 	"github.com/millrace-ml/millrace/shared/forest"
-	"github.com/millrace-ml/millrace/shared/forest/catboost"
-	"github.com/millrace-ml/millrace/shared/forest/lightgbm"
-	"github.com/millrace-ml/millrace/shared/forest/xgboost"
 	"github.com/millrace-ml/millrace/shared/manifest"
 	"github.com/millrace-ml/millrace/shared/score"
 )
@@ -47,6 +43,9 @@ func fromArtifact(ctx context.Context, o Options, r *Result) (tree, error) {
 		return nil, err
 	}
 	info := model.Info()
+	if err := unknownTexts(info); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Artifact, err)
+	}
 	inputs, codes := inputsOf(info)
 	outputs, err := outputsOf(info, o.Labels)
 	if err != nil {
@@ -78,6 +77,9 @@ func fromArtifact(ctx context.Context, o Options, r *Result) (tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	if model, err = model.bind(parsed); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Artifact, err)
+	}
 	v := artifactView{Info: info, CSV: o.CSV != "", Codes: strings.Join(codes, ", "), PredictionColumns: strings.Join(predictionColumns(info.Outputs), ", ")}
 	if err := recordRows(ctx, o, recorder{model, contract, parsed}, files, &v, r); err != nil {
 		return nil, err
@@ -93,43 +95,6 @@ func fromArtifact(ctx context.Context, o Options, r *Result) (tree, error) {
 	return files, add(files, readme, r.Serve, v.view)
 }
 
-func readModel(name string) ([]byte, *forest.Model, error) {
-	info, err := os.Stat(name)
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case !info.Mode().IsRegular():
-		return nil, nil, fmt.Errorf("%s is no file", name)
-	case info.Size() > maxArtifact:
-		return nil, nil, fmt.Errorf("%s has %d bytes, at most %d MiB are read", name, info.Size(), maxArtifact>>20)
-	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, r := range readers {
-		if !r.sniff(data) {
-			continue
-		}
-		model, err := r.read(data)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", name, err)
-		}
-		return data, model, nil
-	}
-	return nil, nil, fmt.Errorf("%s is no model file that is read: expected what save_model of XGBoost (JSON, UBJSON), LightGBM (text) or CatBoost (cbm, JSON) writes", name)
-}
-
-// readers of the formats that score opens.
-var readers = []struct {
-	sniff func([]byte) bool
-	read  func([]byte) (*forest.Model, error)
-}{
-	{xgboost.Sniff, xgboost.Read},
-	{lightgbm.Sniff, lightgbm.Read},
-	{catboost.Sniff, func(data []byte) (*forest.Model, error) { return catboost.Read(data, nil) }},
-}
-
 // inputsOf makes an input of each feature, with the type that the training library wrote down, and names those whose
 // categories it did not. Without names they are called f0, f1, … as the library itself calls them.
 func inputsOf(info forest.Info) (inputs []manifest.Input, codes []string) {
@@ -139,13 +104,13 @@ func inputsOf(info forest.Info) (inputs []manifest.Input, codes []string) {
 			in.Name = info.FeatureNames[i]
 		}
 		kind := ""
-		if info.FeatureTypes != nil { // XGBoost's words
+		if info.FeatureTypes != nil { // XGBoost's words, or ONNX's
 			kind = info.FeatureTypes[i]
 		}
 		switch {
-		case kind == "int":
+		case kind == "int" || kind == "int64" || kind == "int32":
 			in.Type = manifest.Integer
-		case kind == "i":
+		case kind == "i" || kind == "bool":
 			in.Type = manifest.Boolean
 		case info.Categorical[i] && info.Categories != nil && info.Categories[i] != nil:
 			in.Type, in.Values = manifest.Categorical, values(info.Categories[i])
@@ -181,6 +146,12 @@ var (
 	manyClasses = []string{"multi:softprob", "multiclass", "multiclassova", "MultiClass", "MultiClassOneVsAll"}
 )
 
+// manyProbabilities is whether each output is the probability of a class. A graph's objective is its operator: there, names
+// of classes say it.
+func manyProbabilities(info forest.Info) bool {
+	return slices.Contains(manyClasses, info.Objective) || info.Format == "onnx" && len(info.Classes) == info.Outputs
+}
+
 // outputsOf names what the model gives, by its objective, as python/millrace_export.py does.
 func outputsOf(info forest.Info, labels []string) ([]manifest.Output, error) {
 	index := info.Outputs == 1 && info.Margins > 1
@@ -188,7 +159,7 @@ func outputsOf(info forest.Info, labels []string) ([]manifest.Output, error) {
 	switch {
 	case index:
 		classes = info.Margins
-	case slices.Contains(manyClasses, info.Objective):
+	case manyProbabilities(info):
 		classes = info.Outputs
 	case info.Outputs == 1 && (slices.Contains(twoClasses, info.Objective) || info.Objective == "binary:hinge"):
 		classes = 2
@@ -207,7 +178,7 @@ func outputsOf(info forest.Info, labels []string) ([]manifest.Output, error) {
 	case index && labels != nil: // the number of the class is worth nothing beside its name
 	case slices.Contains(twoClasses, info.Objective):
 		out = append(out, manifest.Output{Name: "probability"})
-	case slices.Contains(manyClasses, info.Objective):
+	case manyProbabilities(info):
 		for i := range info.Outputs {
 			name := strconv.Itoa(i)
 			if labels != nil {

@@ -9,7 +9,7 @@ import (
 // Every model file that is read becomes a folder that passes its checks.
 func TestEveryReadableFileMakesAModel(t *testing.T) {
 	t.Parallel()
-	for _, pattern := range []string{"xgboost/testdata/*/*.json", "xgboost/testdata/*/*.ubj", "lightgbm/testdata/*/*.txt", "catboost/testdata/cb-*/*.json", "catboost/testdata/cb-*/*.cbm"} {
+	for _, pattern := range []string{"xgboost/testdata/*/*.json", "xgboost/testdata/*/*.ubj", "lightgbm/testdata/*/*.txt", "catboost/testdata/cb-*/*.json", "catboost/testdata/cb-*/*.cbm", "../onnx/testdata/*/pipeline_*.onnx", "../onnx/testdata/*/forest_*.onnx"} {
 		found, err := filepath.Glob("../../shared/forest/" + pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("%s: %d files, %v", pattern, len(found), err)

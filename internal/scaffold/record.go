@@ -10,7 +10,6 @@ import (
 
 	"github.com/millrace-ml/millrace/internal/folder"
 	"github.com/millrace-ml/millrace/shared/feature"
-	"github.com/millrace-ml/millrace/shared/forest"
 	"github.com/millrace-ml/millrace/shared/manifest"
 	"github.com/millrace-ml/millrace/shared/protocol"
 	"github.com/millrace-ml/millrace/shared/score"
@@ -29,7 +28,7 @@ const (
 // recorder predicts instances of a new model's contract. Its features are its inputs, in their order, so that the matrix
 // holds the inputs too.
 type recorder struct {
-	engine   *forest.Model
+	engine   engine
 	contract *feature.Contract
 	manifest *manifest.Manifest
 }
@@ -75,6 +74,9 @@ func recordRows(ctx context.Context, o Options, r recorder, files tree, v *artif
 	width := r.contract.Width()
 	n := len(all.numbers)
 	predictions := r.predict(all.matrix, n)
+	if i := slices.IndexFunc(predictions, math.IsNaN); i >= 0 {
+		return fmt.Errorf("%s: row %d: the model gives no number for it", o.CSV, all.numbers[i/r.engine.Info().Outputs])
+	}
 	v.Parity = "engine"
 	if all.given != nil {
 		if err := r.agree(all, predictions); err != nil {
@@ -124,7 +126,7 @@ func recordRows(ctx context.Context, o Options, r recorder, files tree, v *artif
 
 func (r recorder) predict(matrix []float64, n int) []float64 {
 	out := make([]float64, n*r.engine.Info().Outputs)
-	r.engine.Predict(matrix, n, out, r.engine.NewScratch())
+	r.engine.predict(matrix, n, out)
 	return out
 }
 

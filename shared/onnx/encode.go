@@ -12,7 +12,8 @@ type finder struct {
 	ints    map[int64]int
 	floats  map[uint32]int // by bits, for what is not a number
 	doubles map[uint64]int
-	nan     int // the place of what is not a number, -1 if it is no key
+	names   []string // the keys of texts, in order
+	nan     int      // the place of what is not a number, -1 if it is no key
 }
 
 // newFinder takes the keys of a buffer. Of keys that stand there twice the first or the last counts.
@@ -20,7 +21,7 @@ func newFinder(k kind, keys buffer, lastWins bool) *finder {
 	f := &finder{kind: k, nan: -1}
 	switch k {
 	case texts:
-		f.texts = indexOf(keys.texts, lastWins)
+		f.texts, f.names = indexOf(keys.texts, lastWins), keys.texts
 	case float:
 		f.floats = map[uint32]int{}
 		for i, v := range keys.floats {
@@ -106,6 +107,7 @@ func (c *compiler) translate(v *value, f *finder, k kind, values buffer, unlike 
 	if v.kind != f.kind {
 		return nil, fmt.Errorf("keys of %s for %s%s", f.kind, v.kind, unlike)
 	}
+	c.note(v, f.names)
 	at, err := c.make(int64s, v.dims, v.axis)
 	if err != nil {
 		return nil, err

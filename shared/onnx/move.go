@@ -44,6 +44,7 @@ func (c *compiler) move(dims []int, axis int, m moves, sources ...*value) (*valu
 			at += r.length
 		}
 	}
+	out.trace(m, sources)
 	switch out.kind {
 	case float:
 		c.step(moveStep[float32](out, m, sources))
@@ -55,6 +56,31 @@ func (c *compiler) move(dims []int, axis int, m moves, sources ...*value) (*valu
 		c.step(moveStep[int64](out, m, sources))
 	}
 	return out, nil
+}
+
+// trace notes where texts come from.
+func (v *value) trace(m moves, sources []*value) {
+	if v.kind != texts || v.constant() {
+		return
+	}
+	for _, r := range m {
+		for i := range r.length {
+			at := int32(-1)
+			if from := sources[r.source].origin; from != nil {
+				at = from[r.start+i]
+			}
+			v.origin = append(v.origin, at)
+		}
+	}
+}
+
+// note keeps the texts that an encoder knows of a column.
+func (c *compiler) note(v *value, keys []string) {
+	for _, column := range v.origin {
+		if column >= 0 && c.keys[column] == nil {
+			c.keys[column] = keys
+		}
+	}
 }
 
 func moveStep[T element](out *value, m moves, sources []*value) step {

@@ -45,6 +45,7 @@ func buildOneHot(c *compiler, n *node, in []*value) ([]*value, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.note(v, cats.texts)
 	f, width := newFinder(k, cats, true), v.width()
 	c.step(func(s *state, rows int) {
 		places, y := s.bufs[at.buf].ints, s.bufs[out.buf].floats

@@ -25,7 +25,6 @@ type Model struct {
 	c       *compiler
 	columns []Column
 	result  []*value
-	labels  []string
 	block   int // rows at once
 	bound   *binding
 }
@@ -60,6 +59,10 @@ func Read(data []byte) (*Model, error) {
 	if len(data) > maxBytes {
 		return nil, fault.New(fault.Invalid, nil, "onnx model: %d bytes, at most %d MiB are read", len(data), maxBytes>>20)
 	}
+	if len(data) > 1 && data[0] == 0x80 && data[1] <= 5 {
+		return nil, fault.New(fault.Invalid, nil, "onnx model: it is a pickle, which is not read: load it in Python and write "+
+			"skl2onnx.to_onnx(model, X[:1]).SerializeToString() to a file, or call from_sklearn of python/millrace_export.py")
+	}
 	m, err := read(data)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, nil, "onnx model: %v", err)
@@ -83,7 +86,7 @@ func read(data []byte) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{opsets: f.opsets, values: map[string]*value{}, wanted: wanted, left: len(data) + 1<<16}
+	c := &compiler{opsets: f.opsets, values: map[string]*value{}, wanted: wanted, keys: map[int32][]string{}, left: len(data) + 1<<16}
 	m := &Model{c: c}
 	if err := m.constants(f); err != nil {
 		return nil, err
@@ -150,6 +153,10 @@ func (m *Model) inputs(f *file) error {
 		}
 		m.c.inputs = append(m.c.inputs, v)
 		for range width {
+			if p.kind == texts {
+				v.origin = append(v.origin, int32(len(m.columns)))
+			}
+			m.info.FeatureTypes = append(m.info.FeatureTypes, p.kind.String())
 			column := Column{Text: p.kind == texts, Whole: p.kind == int64s || p.kind == int32s || p.kind == bools}
 			if width == 1 {
 				column.Name = p.name
@@ -214,7 +221,7 @@ func (m *Model) results(names []string) error {
 	}
 	m.info.Outputs, m.info.Margins = total, total
 	if len(m.result) == 1 && len(m.result[0].labels) == total {
-		m.labels = m.result[0].labels
+		m.info.Classes = m.result[0].labels
 	}
 	return nil
 }
@@ -227,7 +234,7 @@ func (m *Model) describe(f *file, need []bool) {
 		m.info.Version = fmt.Sprintf("opset %d", f.opsets[""])
 	}
 	m.info.Trees, m.info.Nodes = m.c.trees, m.c.nodes
-	m.info.Categorical = make([]bool, len(m.columns))
+	m.info.Categorical, m.info.Categories = make([]bool, len(m.columns)), make([][]string, len(m.columns))
 	for i := range f.nodes {
 		if n := &f.nodes[i]; need[i] && (m.info.Objective == "" || strings.HasPrefix(n.op, "Tree") || strings.HasPrefix(n.op, "Linear")) {
 			m.info.Objective = n.op
@@ -238,6 +245,7 @@ func (m *Model) describe(f *file, need []bool) {
 	for i, c := range m.columns {
 		names[i], named = c.Name, named && c.Name != ""
 		m.info.Categorical[i] = c.Text
+		m.info.Categories[i] = m.c.keys[int32(i)]
 	}
 	if named && len(m.columns) > 1 {
 		m.info.FeatureNames = names
@@ -255,14 +263,12 @@ func (m *Model) describe(f *file, need []bool) {
 // blockNumbers of all values of a block's rows stay in the second-level cache.
 const blockNumbers = 32 << 10
 
-// Info describes the model. FeatureNames is set when all inputs are single columns.
+// Info describes the model. FeatureNames is set when all inputs are single columns; Categories has the texts that encoders
+// know of inputs of strings, which Bind does not ask for; Classes are those whose probabilities the outputs are.
 func (m *Model) Info() forest.Info { return m.info }
 
 // Columns are the columns of the graph's inputs, in order.
 func (m *Model) Columns() []Column { return m.columns }
-
-// Labels are the classes whose probabilities the outputs are, as text; nil where the graph does not say.
-func (m *Model) Labels() []string { return m.labels }
 
 // Exact is whether the runtime defines every bit of the result; else a few units in the last place are open.
 func (m *Model) Exact() bool { return !m.c.inexact }

@@ -15,6 +15,7 @@ type value struct {
 
 	rows   []bool   // of a constant shape: the elements that stand for the number of rows
 	matrix bool     // it is the engine's whole matrix in float32
+	origin []int32  // of texts: the column of the matrix that each element is, -1 for others; nil where it is not known
 	labels []string // of probabilities: the classes by column, where they are known
 }
 
@@ -92,11 +93,12 @@ type compiler struct {
 	fixed        []bool // constants
 	steps        []step
 	own          []func(rows int) any
-	left         int             // elements that may still be asked for, so that a small file cannot ask for much memory
-	wanted       map[string]bool // names that a node that is needed, or the result, asks for
-	inputs       []*value        // of the graph
-	inexact      bool            // some step adds up in another order than the runtime may
-	trees, nodes int             // of all ensembles
+	left         int                // elements that may still be asked for, so that a small file cannot ask for much memory
+	wanted       map[string]bool    // names that a node that is needed, or the result, asks for
+	inputs       []*value           // of the graph
+	keys         map[int32][]string // by column: the texts that encoders know
+	inexact      bool               // some step adds up in another order than the runtime may
+	trees, nodes int                // of all ensembles
 }
 
 // spend takes n elements from what the file may ask for.
@@ -142,7 +144,7 @@ func (c *compiler) constantOf(k kind, dims []int, b buffer) (*value, error) {
 
 // alias is the same numbers in another shape.
 func (c *compiler) alias(v *value, dims []int, axis int) *value {
-	return &value{kind: v.kind, dims: slices.Clone(dims), axis: axis, buf: v.buf, rows: v.rows, matrix: v.matrix, labels: v.labels}
+	return &value{kind: v.kind, dims: slices.Clone(dims), axis: axis, buf: v.buf, rows: v.rows, matrix: v.matrix, labels: v.labels, origin: v.origin}
 }
 
 func (c *compiler) step(s step) { c.steps = append(c.steps, s) }
