@@ -198,13 +198,17 @@ func TestLeases(t *testing.T) {
 	t.Run("lost in the middle stops everything", func(t *testing.T) {
 		t.Parallel()
 		p, next := serving(t)
+		began := time.Now()
 		steal := sync.OnceFunc(func() { heldLease(t, p, time.Now().Add(time.Hour)) })
 		p.after = func(args []string) {
 			if strings.Contains(strings.Join(args, " "), "predict-tiny-00003=10") {
 				steal()
 			}
 		}
-		err := run(p, next, func(o *Options) { o.Lease, o.Watch = 2*time.Second, time.Minute }) // it notices when it renews, in its watch
+		err := run(p, next, func(o *Options) { o.Lease, o.Watch = 8*time.Second, time.Minute }) // it notices when it renews, in its watch
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("noticed after %s, want after a quarter of the lease", took)
+		}
 		if !errors.Is(err, errLeaseLost) || !strings.Contains(err.Error(), "nothing was taken back") {
 			t.Errorf("error %v", err)
 		}
