@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,12 +54,16 @@ func TestReferencePage(t *testing.T) {
 // A check that names what does not come before it would wait for itself or for nothing.
 func TestTheTableOfChecks(t *testing.T) {
 	t.Parallel()
-	seen := map[string]bool{}
+	seen, afterAPIs := map[string]bool{}, map[string]bool{"apis": true}
 	for _, c := range append(append([]check{}, localChecks...), projectChecks...) {
 		for _, need := range c.needs {
 			if !seen[need] {
 				t.Errorf("%s needs %s, which does not stand before it", c.name, need)
 			}
+		}
+		afterAPIs[c.name] = afterAPIs[c.name] || slices.ContainsFunc(c.needs, func(need string) bool { return afterAPIs[need] })
+		if c.api != "" && !afterAPIs[c.name] {
+			t.Errorf("%s asks %s before it is known whether that is enabled", c.name, c.api)
 		}
 		if seen[c.name] || c.about == "" || c.run == nil {
 			t.Errorf("%+v", c)
