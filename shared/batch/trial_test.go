@@ -154,6 +154,7 @@ func TestTrialsRefuse(t *testing.T) {
 		"a prefix":                   {func(q *batch.Trial) { q.Dataset.Prefix = "smoke/rides/" }, fault.Invalid, "/dataset/prefix"},
 		"rows of the inbox":          {func(q *batch.Trial) { q.Dataset.Bucket = batchtest.Inbox }, fault.Invalid, "below gs://" + batchtest.Staging + "/smoke/rides/"},
 		"rows of another run":        {func(q *batch.Trial) { q.Dataset.Object = "rides-20260601-0/plan.json" }, fault.Invalid, "below gs://"},
+		"a name of two kinds":        {func(q *batch.Trial) { q.Dataset.Object = `smoke/rides/a\b.csv` }, fault.Invalid, "below gs://"},
 		"a way out":                  {func(q *batch.Trial) { q.Dataset.Object = "smoke/rides/../../x.csv" }, fault.Invalid, "below gs://"},
 		"no key":                     {func(q *batch.Trial) { q.Key = "" }, fault.Invalid, "Idempotency-Key"},
 	} {
