@@ -120,14 +120,20 @@ type deployCmd struct {
 	Units []string      `arg:"" optional:"" name:"unit" help:"Which of the changed units. Left out: all."`
 	Build string        `help:"What the steps before left: changed.json (ci changed), bundles/UNIT (ci bundle), image (ci image)." default:"build" placeholder:"DIR"`
 	Watch time.Duration `help:"How long a new revision is watched at 10, at 50 and at 100 % of the traffic. Cloud Monitoring is about three minutes late." default:"5m"`
-	Force bool          `help:"Deploy also over a newer commit, and what serves already."`
+	Force bool          `help:"Deploy also over a newer commit, and a named unit that serves already."`
+	Ready bool          `help:"Only say whether this checkout, this machine and this account could deploy."`
 }
 
 // Run deploys what changed, and prints what became of each unit.
 func (d *deployCmd) Run(ctx context.Context, c console, ci *ciCmd) (err error) {
-	build, err := d.read(ctx, c, ci.Repo)
-	if err != nil {
+	if yes, err := c.deploys(); !yes {
 		return err
+	}
+	build := &change.Build{}
+	if !d.Ready {
+		if build, err = d.read(ctx, c, ci.Repo); err != nil {
+			return err
+		}
 	}
 	if !d.DryRun {
 		if err := deploy.Ready(ctx, build, ci.Repo, c.getenv); err != nil {
@@ -139,6 +145,9 @@ func (d *deployCmd) Run(ctx context.Context, c console, ci *ciCmd) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	if d.Ready {
+		return nil
+	}
 	o.Build, o.Dir, o.Units, o.Watch, o.Force = build, d.Build, d.Units, d.Watch, d.Force
 	out, err := deploy.Run(ctx, o)
 	if err != nil || d.DryRun {
