@@ -4,10 +4,12 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/millrace-ml/millrace/internal/identity"
@@ -100,6 +102,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	if err := loopback(o.API); err != nil {
 		return nil, err
+	}
+	if info, err := os.Stat(cmp.Or(o.Root, ".")); err != nil || !info.IsDir() {
+		return nil, fault.New(fault.Invalid, nil, "%s is no folder, expected the checkout", o.Root)
 	}
 	p := &probe{o: o, disabled: map[string]bool{}, services: map[string]*service{}, stopped: map[string]bool{}}
 	r := &Report{}

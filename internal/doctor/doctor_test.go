@@ -26,7 +26,10 @@ func checkout(t *testing.T) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for path, content := range map[string][]byte{filepath.Join(dir, "model.yaml"): text, filepath.Join(root, "go.mod"): []byte("module m\n\ngo 1.26.0\n")} {
+	if err := os.Mkdir(filepath.Join(root, "terraform"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string][]byte{filepath.Join(dir, "model.yaml"): text, filepath.Join(root, "terraform", "versions.tf"): []byte("terraform {\n  required_version = \">= 1.11.0\"\n}\n"), filepath.Join(root, "go.mod"): []byte("module m\n\ngo 1.26.0\n")} {
 		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +129,7 @@ func TestSettings(t *testing.T) {
 		"a terraform that fails": {Options{}, nil, map[string]string{"terraform": "echo dyld: no >&2; exit 6"}, "terraform", Fail, "exit status 6: dyld: no", "# install terraform again"},
 		"a make without version": {Options{}, nil, map[string]string{"make": "echo bmake"}, "make", Warn, "gives no version", ""},
 		"no git":                 {Options{}, nil, map[string]string{"git": ""}, "git", Warn, "not on PATH", "# install git"},
-		"a checkout elsewhere":   {Options{Root: "/nonexistent"}, nil, nil, "models", Fail, "no such file", "bin/millrace doctor --repo CHECKOUT"},
+		"an old terraform":       {Options{}, nil, map[string]string{"terraform": "echo Terraform v1.10.9"}, "terraform", Warn, "1.11.0 or later", "# install terraform 1.11.0 or later"},
 		"an empty folder":        {Options{Root: t.TempDir()}, nil, nil, "models", Fail, "has no folder models", "# run this in the checkout, or name it:"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,6 +153,15 @@ func TestSettings(t *testing.T) {
 			}
 			t.Errorf("no finding of %s", tc.check)
 		})
+	}
+}
+
+func TestACheckoutElsewhere(t *testing.T) {
+	t.Parallel()
+	for _, root := range []string{"/nonexistent", "../../go.mod"} {
+		if _, err := Run(t.Context(), Options{Root: root, Getenv: environment(t)}); err == nil || !strings.Contains(err.Error(), root+" is no folder") {
+			t.Errorf("%s: %v", root, err)
+		}
 	}
 }
 

@@ -34,13 +34,13 @@ type tool struct {
 	install string
 }
 
-// Versions older than these were not tried: Go's is that of go.mod, read from there.
+// Versions older than these were not tried. Go's is that of go.mod, Terraform's that of its configuration, read from there.
 var (
 	gitTool       = tool{"git", []string{"--version"}, "", Warn, "which changes to deploy is then decided by content alone, and deployments record no commit", "https://git-scm.com/downloads"}
 	makeTool      = tool{"make", []string{"--version"}, "", Fail, "every command of the project is a make target", "Debian and Ubuntu: sudo apt-get install make; macOS: xcode-select --install"}
 	goTool        = tool{"go", []string{"env", "GOVERSION"}, "", Fail, "functions are built and tested with it", "https://go.dev/dl/"}
 	gcloudTool    = tool{"gcloud", []string{"version"}, "528.0.0", Fail, "deployments and most commands below are gcloud's", "https://cloud.google.com/sdk/docs/install"}
-	terraformTool = tool{"terraform", []string{"version"}, "1.9", Warn, "only who applies the infrastructure needs it", "https://developer.hashicorp.com/terraform/install"}
+	terraformTool = tool{"terraform", []string{"version"}, "", Warn, "only who applies the infrastructure needs it", "https://developer.hashicorp.com/terraform/install"}
 )
 
 var versionNumber = regexp.MustCompile(`\d+(\.\d+)+`)
@@ -60,7 +60,7 @@ func (t tool) check(ctx context.Context, p *probe) []Finding {
 		line, _, _ := strings.Cut(string(out), "\n")
 		return []Finding{warn(nil, "%s gives no version: %.60q", program, line)}
 	}
-	least := cmp.Or(t.least, p.goVersion(t))
+	least := cmp.Or(t.least, p.asked(t))
 	if least != "" && older(found, least) {
 		fix := "# install " + t.name + " " + least + " or later: " + t.install
 		if t.name == "gcloud" {
@@ -71,21 +71,30 @@ func (t tool) check(ctx context.Context, p *probe) []Finding {
 	return good("%s", found)
 }
 
-// goVersion is what go.mod asks for. An older Go fetches that one itself, unless it was told not to.
-func (p *probe) goVersion(t tool) string {
-	if t.name != "go" {
+// asks are the places in the checkout that say which version of a tool they take.
+var asks = map[string]struct {
+	file string
+	line *regexp.Regexp
+}{
+	"go":        {"go.mod", regexp.MustCompile(`(?m)^go (\S+)`)}, // an older Go fetches that one itself, unless it was told not to
+	"terraform": {"terraform/versions.tf", regexp.MustCompile(`required_version\s*=\s*">=\s*([0-9.]+)`)},
+}
+
+// asked is the version that the checkout asks for, "" if it says nothing.
+func (p *probe) asked(t tool) string {
+	place, ok := asks[t.name]
+	if !ok {
 		return ""
 	}
-	mod, err := os.ReadFile(filepath.Join(p.o.Root, "go.mod"))
+	text, err := os.ReadFile(filepath.Join(p.o.Root, filepath.FromSlash(place.file)))
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(string(mod)) {
-		if v, ok := strings.CutPrefix(line, "go "); ok {
-			return strings.TrimSpace(v)
-		}
+	m := place.line.FindSubmatch(text)
+	if m == nil {
+		return ""
 	}
-	return ""
+	return string(m[1])
 }
 
 // older compares versions by their numbers; the pattern that found them lets nothing else through.
@@ -118,7 +127,7 @@ func (p *probe) tool(ctx context.Context, program string, args ...string) ([]byt
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		line, _, _ := strings.Cut(strings.TrimSpace(errs.String()), "\n")
-		return nil, errors.Join(ctx.Err(), fmt.Errorf("%w: %s", err, line))
+		return nil, fmt.Errorf("%w: %s", errors.Join(ctx.Err(), err), or(line, "it says nothing"))
 	}
 	return out.Bytes(), nil
 }
@@ -150,7 +159,7 @@ func (p *probe) readGcloud(ctx context.Context) gcloudConfig {
 func checkModels(_ context.Context, p *probe) []Finding {
 	root, err := os.OpenRoot(cmp.Or(p.o.Root, "."))
 	if err != nil {
-		return []Finding{fail(do("bin/millrace doctor --repo CHECKOUT"), "%v", err)}
+		return []Finding{fail(nil, "%v", err)}
 	}
 	defer root.Close()
 	models, err := manifest.LoadAll(root.FS(), "models")
