@@ -4,19 +4,20 @@
     export(model, X, "bike-demand", version="2011")
 
 writes models/bike-demand/ with model.yaml, the artifact, parity.jsonl and baseline.json, which `millrace validate
-bike-demand` accepts as it is. The model is one of XGBoost or LightGBM, a Booster or a scikit-learn wrapper, or one of
-CatBoost. X is the training matrix as the model saw it: a pandas DataFrame whose column order is the feature order and whose
-category columns carry the categories in training order.
+bike-demand` accepts as it is. The model is one of XGBoost or LightGBM, a Booster or a scikit-learn wrapper, one of CatBoost,
+or an estimator or Pipeline of scikit-learn, which becomes an ONNX graph. X is the training matrix as the model saw it: a
+pandas DataFrame whose column order is the feature order and whose category columns carry the categories in training order.
 
 When callers send something else than X (a timestamp instead of its hour), give the raw rows too, and say how features
 come from them, in the syntax of docs/reference/expressions.md:
 
     export(model, X, "bike-demand", version="2011", raw=frame, expressions={"hour": "hour(time)"})
 
-One file, needs numpy, pandas, and the model's library: xgboost 1.7 or later, lightgbm 3.3 or
-later, or catboost 1.0 or later. Licence: Apache-2.0.
+One file, needs numpy, pandas, and the model's library: xgboost 1.7 or later, lightgbm 3.3 or later, catboost 1.0 or
+later, or scikit-learn with skl2onnx and onnxruntime. Licence: Apache-2.0.
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -139,9 +140,24 @@ def export(
         (target / "artifact").mkdir(parents=True, exist_ok=True)
         for file in (library.file, "parity.jsonl", "baseline.json", "model.yaml"):  # the manifest last: it names the others
             shutil.move(temp / file, target / file)
-        for other in {_XGBoost.file, _LightGBM.file, _CatBoost.file} - {library.file}:
+        for other in {_XGBoost.file, _LightGBM.file, _CatBoost.file, _ScikitLearn.file} - {library.file}:
             (target / other).unlink(missing_ok=True)
     return target
+
+
+def from_sklearn(model, X, name, *, differ=0.01, **options):
+    """Write the model folder of a scikit-learn estimator or Pipeline, as an ONNX graph, and return its path.
+
+    X is the DataFrame that the model takes, with its text, category and number columns; whatever the model does with them (a
+    ColumnTransformer with encoders, scalers, imputers) becomes part of the graph, wrappers of LightGBM and XGBoost inside a
+    Pipeline too. Options are those of export, which takes such models itself; from_sklearn also sends a bare wrapper through
+    ONNX. It needs skl2onnx and onnxruntime, and onnxmltools for the boosters. A missing text is the empty text to the graph.
+
+    differ is the share of X's rows whose predictions may be another than the model's own by more than a thousandth: the graph
+    computes in float32, and a value that lies on a threshold may take the other branch. Scalers before trees do that to the
+    rows of training: leave them out, trees do not need them.
+    """
+    return export(_ScikitLearn(model, differ), X, name, **options)
 
 
 class _XGBoost:
@@ -236,6 +252,184 @@ class _LightGBM:
         self.booster.save_model(str(path))
 
 
+class _ScikitLearn:
+    """A model of scikit-learn, as the ONNX graph that skl2onnx makes of it. Its predictions are those of ONNX Runtime on one
+    thread, which must be near the model's own. It sees float32 and texts."""
+
+    format, file = "onnx", "artifact/model.onnx"
+
+    def __init__(self, model, differ=0.01):
+        import onnxruntime
+        import skl2onnx
+
+        self.runtime, self.skl2onnx, self.model, self.differ = onnxruntime, skl2onnx, model, differ
+        self.onnx = None
+
+    def width(self):
+        return len(self.columns)
+
+    def names(self):
+        return self.columns
+
+    def codes(self):
+        return ()
+
+    def classes(self):
+        classes = getattr(self.model, "classes_", ())
+        return classes if isinstance(classes, np.ndarray) else ()
+
+    def prepare(self, frame, X):
+        """Give text columns a category dtype, with X's values; the first call, with X itself, converts the model."""
+        for c in frame.columns:
+            known = X[c] if c in X.columns else frame[c]
+            if not isinstance(frame[c].dtype, pd.CategoricalDtype) and _texts(known):
+                values = known.cat.categories if isinstance(known.dtype, pd.CategoricalDtype) else sorted(known.dropna().unique())
+                frame = frame.assign(**{c: pd.Categorical(frame[c], categories=values)})
+        if self.onnx is None:
+            self.columns = [str(c) for c in X.columns]
+            self._convert(frame, X)
+        return frame
+
+    def predict(self, X):
+        outputs = self.session.get_outputs()
+        columns = {str(c): self._feed(X[c], kind) for c, kind in zip(X.columns, self.kinds)}
+        result = self.session.run(None, columns if self.columnar else {"X": np.hstack(list(columns.values()))})
+        chosen = [r for r, o in zip(result, outputs) if o.name in ("probabilities", "output_probability")]
+        chosen = chosen or [r for r, o in zip(result, outputs) if o.type in ("tensor(float)", "tensor(double)")]
+        chosen = chosen or [r for r, o in zip(result, outputs) if o.type == "tensor(int64)"]
+        if not chosen:
+            raise ValueError(f"the converted model gives no numbers: its outputs are {[(o.name, o.type) for o in outputs]}")
+        return np.column_stack([np.asarray(r).reshape(len(X), -1) for r in chosen])
+
+    def matrix(self, X):
+        return _numbers_of(X)
+
+    def save(self, path):
+        pathlib.Path(path).write_bytes(self.onnx)
+
+    def _convert(self, frame, X):
+        """A ColumnTransformer takes columns by name: numbers are float32 where the converter wants them so, else whole ones
+        keep int64. Other models take one table of float32."""
+        first = getattr(self.model, "steps", [("", self.model)])[0][1]
+        self.columnar = type(first).__name__ == "ColumnTransformer"
+        texts = [c for c in X.columns if _kind(frame[c], "float") == "text"]
+        if texts and not self.columnar:
+            raise TypeError(f"columns {texts} are texts: open the Pipeline with a ColumnTransformer that encodes them")
+        problems = []
+        for whole in ("float", "int64") if self.columnar else ("float",):
+            self.kinds = [_kind(frame[c], whole) for c in X.columns]
+            try:
+                graph = self._graph()
+                self.onnx = graph.SerializeToString()
+                options = self.runtime.SessionOptions()
+                options.intra_op_num_threads = options.inter_op_num_threads = 1
+                options.log_severity_level = 4
+                self.session = self.runtime.InferenceSession(self.onnx, options, providers=["CPUExecutionProvider"])
+                self._compare(self.predict(frame), X)
+                return
+            except Exception as error:  # converters and the runtime raise of every kind
+                problems.append(error)
+        raise ValueError(f"the model cannot be exported through skl2onnx: {_short(str(problems[0]))}") from problems[0]
+
+    def _graph(self):
+        types = self.skl2onnx.common.data_types
+        kinds = {"text": types.StringTensorType, "int64": types.Int64TensorType, "float": types.FloatTensorType}
+        inputs = [(c, kinds[k]([None, 1])) for c, k in zip(self.columns, self.kinds)]
+        if not self.columnar:
+            inputs = [("X", types.FloatTensorType([None, len(self.columns)]))]
+        _register_boosters(self.skl2onnx)
+        options = {id(self.model): {"zipmap": False}} if hasattr(self.model, "predict_proba") else None
+        with _plain_attributes():
+            return self.skl2onnx.convert_sklearn(self.model, initial_types=inputs, options=options, target_opset={"": 18, "ai.onnx.ml": 3})
+
+    def _compare(self, predictions, X):
+        """Hold the converted model to the model itself."""
+        own = self.model.predict_proba(X) if hasattr(self.model, "predict_proba") else self.model.predict(X)
+        own = np.asarray(own, dtype="float64").reshape(len(X), -1)
+        if own.shape != predictions.shape:
+            raise ValueError(f"it gives {predictions.shape[1]} numbers a row, the model {own.shape[1]}")
+        scale = np.maximum(np.abs(own), np.abs(own).max(axis=0))
+        off = (np.abs(own - predictions) > 1e-3 * scale).any(axis=1)
+        if off.mean() > self.differ:
+            row = int(np.flatnonzero(off)[0])
+            raise ValueError(
+                f"it differs from the model in {int(off.sum())} of {len(X)} rows, first in row {row}: {predictions[row]}, the model says {own[row]}; "
+                "scalers before trees do that (from_sklearn says why)"
+            )
+
+    @staticmethod
+    def _feed(column, kind):
+        """A column as the graph's input; a missing text is the empty one."""
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype(object)
+        if kind == "text":
+            return np.array([[""] if pd.isna(v) else [v] for v in column], dtype=object)
+        return column.to_numpy(dtype="float32" if kind == "float" else "int64", na_value=np.nan if kind == "float" else None).reshape(-1, 1)
+
+
+def _texts(column):
+    """Whether a column holds texts and nothing else."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return all(isinstance(v, str) for v in column.cat.categories)
+    if not (pd.api.types.is_object_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype)):
+        return False
+    known = column.dropna()
+    if not all(isinstance(v, str) for v in known):
+        raise TypeError(f"input {column.name}: texts among other values; use one kind in a column")
+    return True
+
+
+def _kind(column, whole):
+    """The kind of a graph's input: text, float, or int64 for whole numbers where whole says so."""
+    if _texts(column):
+        return "text"
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    if pd.api.types.is_integer_dtype(values.dtype) and not column.isna().any():
+        return whole
+    if pd.api.types.is_numeric_dtype(values.dtype):  # truth values are numbers here
+        return "float"
+    raise TypeError(f"input {column.name}: dtype {column.dtype} is no input of a graph; use numbers or texts")
+
+
+def _register_boosters(skl2onnx):
+    """Teach skl2onnx the wrappers of LightGBM and XGBoost, where onnxmltools is installed."""
+    shapes = skl2onnx.common.shape_calculator
+    options = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
+    for library, file, prefix, kind, more in (
+        ("lightgbm", "LightGbm", "LightGbmLGBM", "LGBM", {"split": None}),
+        ("xgboost", "XGBoost", "XGBoostXGB", "XGB", None),
+    ):
+        try:
+            wrappers = __import__(library)
+            converters = __import__(f"onnxmltools.convert.{library}.operator_converters.{file}", fromlist=["x"])
+        except ImportError:
+            continue
+        convert = getattr(converters, f"convert_{library}")
+        for end, shape, own in (
+            ("Classifier", shapes.calculate_linear_classifier_output_shapes, options),
+            ("Regressor", shapes.calculate_linear_regressor_output_shapes, more),
+        ):
+            skl2onnx.update_registered_converter(getattr(wrappers, kind + end), prefix + end, shape, convert, options=own)
+
+
+@contextlib.contextmanager
+def _plain_attributes():
+    """Some converters hand truth values and numpy's numbers to onnx, which takes neither: give it Python's own meanwhile."""
+    import onnx
+
+    def plain(value):
+        if isinstance(value, (list, tuple)):
+            return [plain(v) for v in value]
+        return int(value) if isinstance(value, (bool, np.bool_, np.integer)) else value
+
+    original = onnx.helper.make_attribute
+    onnx.helper.make_attribute = lambda key, value, *rest, **more: original(key, plain(value), *rest, **more)
+    try:
+        yield
+    finally:
+        onnx.helper.make_attribute = original
+
+
 class _CatBoost:
     """A model of CatBoost. It sees numbers in float32, and categories by the hashes of their texts."""
 
@@ -305,12 +499,14 @@ class _CatBoost:
 
 
 def _library(model):
-    libraries = {"xgboost": _XGBoost, "lightgbm": _LightGBM, "catboost": _CatBoost}
+    if isinstance(model, _ScikitLearn):
+        return model
+    libraries = {"xgboost": _XGBoost, "lightgbm": _LightGBM, "catboost": _CatBoost, "sklearn": _ScikitLearn}
     for kind in type(model).__mro__:
         library = libraries.get(kind.__module__.partition(".")[0])
         if library:
             return library(model)
-    raise TypeError(f"the model is a {type(model).__module__}.{type(model).__name__}, expected one of xgboost, lightgbm or catboost")
+    raise TypeError(f"the model is a {type(model).__module__}.{type(model).__name__}, expected one of xgboost, lightgbm, catboost or sklearn")
 
 
 def _short(lists):

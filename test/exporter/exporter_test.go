@@ -34,7 +34,7 @@ func TestLightGBM(t *testing.T) {
 		"category order": "give X the dtypes of the training frame",
 		"feature order":  "the model was trained with features",
 		"a feature less": "the model has 5 features, X has 4 columns",
-		"no model":       "expected one of xgboost, lightgbm or catboost",
+		"no model":       "expected one of xgboost, lightgbm, catboost or sklearn",
 	})
 }
 
@@ -43,7 +43,7 @@ func TestXGBoost(t *testing.T) {
 	exports(t, "xgboost", map[string]string{
 		"overwrite":     "overwrite=True replaces it",
 		"feature order": "the model was trained with features",
-		"no model":      "expected one of xgboost, lightgbm or catboost",
+		"no model":      "expected one of xgboost, lightgbm, catboost or sklearn",
 	})
 }
 
@@ -57,9 +57,20 @@ func TestCatBoost(t *testing.T) {
 	})
 }
 
+func TestScikitLearn(t *testing.T) {
+	t.Parallel()
+	exports(t, "sklearn", map[string]string{
+		"overwrite":  "overwrite=True replaces it",
+		"a function": "the model cannot be exported through skl2onnx: ",
+		"times":      "input time: dtype datetime64",
+		"texts":      "open the Pipeline with a ColumnTransformer that encodes them",
+		"mixed":      "input colour: texts among other values",
+	}, "skl2onnx", "onnxruntime")
+}
+
 // exports runs the script of a library and opens each folder that it reports; refusals are by their messages.
-func exports(t *testing.T, library string, refusals map[string]string) {
-	python := interpreter(t, library)
+func exports(t *testing.T, library string, refusals map[string]string, more ...string) {
+	python := interpreter(t, strings.Join(append([]string{library}, more...), ", "))
 	root := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
