@@ -98,9 +98,12 @@ func (k *oblivious) inspect(s *Structure) {
 		s.Depth = max(s.Depth, int(t.depth))
 		s.Leaves += 1 << t.depth
 	}
-	s.Bytes = bytesOf(k.values) + bytesOf(k.trees) + bytesOf(k.number) + bytesOf(k.uses) + bytesOf(k.borders) + bytesOf(k.ladder) + bytesOf(k.slots)
+	s.Bytes = bytesOf(k.values) + bytesOf(k.trees) + bytesOf(k.number) + bytesOf(k.uses) + bytesOf(k.slots) + bytesOf(k.scales)
 	for _, c := range k.sets {
 		s.Bytes += bytesOf(c)
+	}
+	for _, c := range k.scales {
+		s.Bytes += bytesOf(c.borders) + bytesOf(c.buckets)
 	}
 }
 

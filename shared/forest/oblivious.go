@@ -2,8 +2,6 @@ package forest
 
 import (
 	"fmt"
-	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -151,12 +149,14 @@ func (b *obliviousLayout) finish(m *Model) error {
 	distinct = slices.Compact(distinct)
 	k.first = make([]uint32, len(k.slots)+1)
 	for _, q := range distinct {
-		k.borders = append(k.borders, q.border)
 		k.first[q.slot+1]++
 		k.most = max(k.most, int(k.first[q.slot+1]))
 	}
+	k.scales = make([]scale, len(k.slots))
 	for i := range k.slots {
+		n := k.first[i+1]
 		k.first[i+1] += k.first[i]
+		k.scales[i] = newScale(distinct[k.first[i]:][:n])
 	}
 	k.number = make([]uint32, len(b.asked))
 	for i, q := range b.asked {
@@ -165,7 +165,6 @@ func (b *obliviousLayout) finish(m *Model) error {
 	}
 	k.listUses(b.asked)
 	k.values = append(k.values, make([]float64, 256)...)
-	k.makeLadder()
 	m.info = b.c.Info
 	m.info.Trees, m.info.Nodes = len(k.trees), b.nodes
 	return m.setTransform(&b.c)
@@ -185,20 +184,5 @@ func (k *oblivious) listUses(asked []question) {
 	for i, q := range asked {
 		k.uses[next[q.slot]] = use{place: uint32(i), border: k.number[i] - k.first[q.slot]}
 		next[q.slot]++
-	}
-}
-
-// makeLadder lays the borders out for searches that take as many steps for each slot.
-func (k *oblivious) makeLadder() {
-	rungs := 1 << bits.Len(uint(k.most))
-	if rungs*len(k.slots) > 4*len(k.borders)+4096 {
-		return
-	}
-	k.rungs, k.ladder = rungs, make([]float32, rungs*len(k.slots))
-	for i := range k.ladder {
-		k.ladder[i] = float32(math.Inf(1))
-	}
-	for i := range k.slots {
-		copy(k.ladder[i*rungs:], k.borders[k.first[i]:k.first[i+1]])
 	}
 }

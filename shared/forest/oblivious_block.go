@@ -1,37 +1,16 @@
 package forest
 
-import "encoding/binary"
-
-// fourBelow is below for four values at once, which hides the wait for each border.
-func fourBelow(borders []float32, v *[4]float32) (a, b, c, d int) {
-	size := len(borders)
-	for size > 1 {
-		half := size / 2
-		from := borders[half-1:]
-		a += half & -int(bit(from[a] < v[0]))
-		b += half & -int(bit(from[b] < v[1]))
-		c += half & -int(bit(from[c] < v[2]))
-		d += half & -int(bit(from[d] < v[3]))
-		size -= half
-	}
-	if size == 1 {
-		a += int(bit(borders[a] < v[0]))
-		b += int(bit(borders[b] < v[1]))
-		c += int(bit(borders[c] < v[2]))
-		d += int(bit(borders[d] < v[3]))
-	}
-	return a, b, c, d
-}
+import (
+	"encoding/binary"
+	"math"
+)
 
 // block scores 1 to obliviousRows rows: first all answers to all distinct questions, a bit per row, then tree by tree the
 // numbers of the leaves of eight rows at once.
 func (k *oblivious) block(x []float64, n int, margins []float64, s *obliviousScratch) {
-	for i, slot := range k.slots {
-		column := s.column[:n]
-		for r := range column {
-			column[r] = k.value(slot, x[r*k.features+int(slot.feature)])
-		}
-		k.answer(i, column, s)
+	for i := range k.slots {
+		k.column(&k.slots[i], x, s.column[:n])
+		k.answer(i, s.column[:n], s)
 	}
 	for at := 0; at < len(k.trees); at += obliviousTrees {
 		trees := k.trees[at:min(at+obliviousTrees, len(k.trees))]
@@ -47,24 +26,37 @@ func (k *oblivious) block(x []float64, n int, margins []float64, s *obliviousScr
 	}
 }
 
+// column prepares a slot of all rows.
+func (k *oblivious) column(slot *obliviousSlot, x []float64, column []float32) {
+	if slot.set > 0 {
+		for r := range column {
+			column[r] = k.value(slot, x[r*k.features+int(slot.feature)])
+		}
+		return
+	}
+	missing := k.value(slot, math.NaN())
+	at := int(slot.feature)
+	for r := range column {
+		v := float32(x[at])
+		if v != v {
+			v = missing
+		}
+		column[r] = v
+		at += k.features
+	}
+}
+
 // answer fills the answers to the questions of slot i. A row answers yes to those with borders below its value, so it is
 // enough to find how many these are.
 func (k *oblivious) answer(i int, column []float32, s *obliviousScratch) {
-	borders := k.borders[k.first[i]:k.first[i+1]]
-	starts := s.starts[:len(borders)+1] // the rows by the number of borders below their values
+	count := int(k.first[i+1] - k.first[i])
+	starts := s.starts[:count+1] // the rows by the number of borders below their values
 	clear(starts)
-	r := 0
-	for ; r+4 <= len(column); r += 4 {
-		a, b, c, d := fourBelow(borders, (*[4]float32)(column[r:]))
-		starts[a] |= 1 << r
-		starts[b] |= 2 << r
-		starts[c] |= 4 << r
-		starts[d] |= 8 << r
+	scale := &k.scales[i]
+	for r, v := range column {
+		starts[scale.below(v)] |= 1 << (r & 63)
 	}
-	for ; r < len(column); r++ {
-		starts[below(borders, column[r])] |= 1 << r
-	}
-	for j := len(borders) - 1; j > 0; j-- {
+	for j := count - 1; j > 0; j-- {
 		starts[j] |= starts[j+1] // the rows with more than j-1 borders below
 	}
 	for _, u := range k.uses[k.firstOf[i]:k.firstOf[i+1]] {

@@ -20,11 +20,9 @@ type oblivious struct {
 	uses    []use    // slot by slot: where its questions are asked
 	firstOf []uint32 // per slot its first use, and the end
 
-	borders []float32 // of the distinct questions, slot by slot, ascending
-	first   []uint32  // per slot the number of its first question, and the end
-	most    int       // borders of a slot
-	ladder  []float32 // the same, filled up with infinities to the same number for each slot,
-	rungs   int       // which is a power of two above most, or 0 where that would be a waste
+	scales []scale  // per slot
+	first  []uint32 // per slot the number of its first question, and the end
+	most   int      // borders of a slot
 }
 
 type obliviousTree struct {
@@ -97,7 +95,7 @@ func (k *oblivious) blocks(x []float64, rows int, s *obliviousScratch, yield fun
 }
 
 // value is what a slot holds for a feature's value: it is never NaN.
-func (k *oblivious) value(s obliviousSlot, x float64) float32 {
+func (k *oblivious) value(s *obliviousSlot, x float64) float32 {
 	if s.set > 0 {
 		code := uint32(min(max(x, 0), math.MaxUint32))
 		if x == float64(code) {
@@ -119,15 +117,11 @@ func (k *oblivious) value(s obliviousSlot, x float64) float32 {
 
 // row scores one row: first the answers to all distinct questions, a byte each, then tree by tree.
 func (k *oblivious) row(x []float64, margins []float64, s *obliviousScratch) {
-	answers := s.answers[:len(k.borders)]
-	i := 0
-	for ; i+4 <= len(k.slots) && k.rungs > 0; i += 4 {
-		k.fourSlots(i, x, answers, s.stairs)
-	}
-	for ; i < len(k.slots); i++ {
-		from, to := k.first[i], k.first[i+1]
-		yes := below(k.borders[from:to], k.value(k.slots[i], x[k.slots[i].feature]))
-		copy(answers[from:to], s.stairs[k.most-yes:])
+	answers := s.answers[:k.first[len(k.slots)]]
+	for i := range k.slots {
+		slot := &k.slots[i]
+		yes := k.scales[i].below(k.value(slot, x[slot.feature]))
+		copy(answers[k.first[i]:k.first[i+1]], s.stairs[k.most-yes:])
 	}
 	if k.margins == 1 {
 		margins[0] = k.rowOfOne(answers, margins[0])
@@ -139,28 +133,6 @@ func (k *oblivious) row(x []float64, margins []float64, s *obliviousScratch) {
 			margins[m] += v
 		}
 	}
-}
-
-// fourSlots fills the answers of the slots from i on. Their searches run at once, which hides the wait for each border.
-func (k *oblivious) fourSlots(i int, x []float64, answers, stairs []uint8) {
-	slots := (*[4]obliviousSlot)(k.slots[i:])
-	va, vb := k.value(slots[0], x[slots[0].feature]), k.value(slots[1], x[slots[1].feature])
-	vc, vd := k.value(slots[2], x[slots[2].feature]), k.value(slots[3], x[slots[3].feature])
-	n := k.rungs
-	ladder := k.ladder[i*n : (i+4)*n]
-	la, lb, lc, ld := ladder[:n], ladder[n:2*n], ladder[2*n:3*n], ladder[3*n:4*n]
-	var a, b, c, d int
-	for half := n / 2; half > 0; half /= 2 {
-		a += half & -int(bit(la[a+half-1] < va))
-		b += half & -int(bit(lb[b+half-1] < vb))
-		c += half & -int(bit(lc[c+half-1] < vc))
-		d += half & -int(bit(ld[d+half-1] < vd))
-	}
-	first := (*[5]uint32)(k.first[i:])
-	copy(answers[first[0]:first[1]], stairs[k.most-a:])
-	copy(answers[first[1]:first[2]], stairs[k.most-b:])
-	copy(answers[first[2]:first[3]], stairs[k.most-c:])
-	copy(answers[first[3]:first[4]], stairs[k.most-d:])
 }
 
 // rowOfOne is for models with one margin, which it starts from sum.
@@ -184,18 +156,4 @@ func (k *oblivious) leaf(t obliviousTree, answers []uint8) (leaf uint32) {
 		leaf |= uint32(answers[q]) << d
 	}
 	return leaf
-}
-
-// below is how many of the ascending borders are below v, found without a branch that depends on v.
-func below(borders []float32, v float32) int {
-	at, size := 0, len(borders)
-	for size > 1 {
-		half := size / 2
-		at += half & -int(bit(borders[at+half-1] < v))
-		size -= half
-	}
-	if size == 1 {
-		at += int(bit(borders[at] < v))
-	}
-	return at
 }

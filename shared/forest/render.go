@@ -186,15 +186,16 @@ func (k *oblivious) render(r *renderer, t obliviousTree, depth int, leaf uint32)
 		return
 	}
 	question := k.number[int(t.split)+depth]
-	s := k.slots[k.slotOf(question)]
+	slot := k.slotOf(question)
+	s, border := k.slots[slot], k.scales[slot].borders[question-k.first[slot]]
 	name := r.feature(s.feature)
 	switch {
 	case s.set > 0:
 		r.line(depth, "if "+name+" in "+r.categories(s.feature, slices.Clone(k.sets[s.set])))
 	case s.missingTrue:
-		r.line(depth, fmt.Sprintf("if %s > %v or missing", name, shown(k.borders[question])))
+		r.line(depth, fmt.Sprintf("if %s > %v or missing", name, shown(border)))
 	default:
-		r.line(depth, fmt.Sprintf("if %s > %v", name, shown(k.borders[question])))
+		r.line(depth, fmt.Sprintf("if %s > %v", name, shown(border)))
 	}
 	k.render(r, t, depth+1, leaf|1<<depth)
 	r.line(depth, "else")
