@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"cloud.google.com/go/storage"
 
-	"github.com/millrace-ml/millrace/internal/bundle"
 	"github.com/millrace-ml/millrace/internal/change"
 	"github.com/millrace-ml/millrace/shared/cloud"
 	"github.com/millrace-ml/millrace/shared/entry"
@@ -23,7 +21,8 @@ type ciCmd struct {
 
 	Changed changedCmd `cmd:"" help:"Say which units have to be deployed, and why."`
 	Record  recordCmd  `cmd:"" help:"Record units as deployed, after they were; or as removed."`
-	Bundle  bundleCmd  `cmd:"" help:"Write the source that a function is deployed from."`
+	Diff    ciDiffCmd  `cmd:"" help:"Compare the predictions of each changed model with those of a git revision."`
+	Bundle  bundleCmd  `cmd:"" help:"Write the source that a function is deployed from, or that of every changed one."`
 	Image   imageCmd   `cmd:"" help:"Build the step image without Docker and push it."`
 	Release releaseCmd `cmd:"" help:"Release a batch model: write its folder and graph, then move its pointer."`
 	Try     tryCmd     `cmd:"" help:"Try the release of a batch model on its parity rows, before its pointer moves."`
@@ -149,6 +148,9 @@ type recordCmd struct {
 // Run records units as they are in the checkout, and forgets those that it does not have any more. Nothing is recorded if
 // one of the names is neither.
 func (r recordCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
+	if yes, err := c.deploys(); !yes {
+		return err
+	}
 	units, err := change.Units(ctx, ci.Repo)
 	if err != nil {
 		return err
@@ -181,60 +183,4 @@ func (r recordCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
 		}
 		return nil
 	})
-}
-
-type bundleCmd struct {
-	Unit  string `arg:"" help:"onupload, batchtrigger or predict@MODEL."`
-	Out   string `help:"Folder to write to; must be empty, or not exist." required:"" type:"path"`
-	Check bool   `help:"Then build the bundle as the buildpack does, without a network, start it and ask it."`
-}
-
-// Run writes, and prints the bundle's digest.
-func (b bundleCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
-	o, err := bundleOf(b.Unit)
-	if err != nil {
-		return err
-	}
-	o.Repo, o.Dest, o.Storage = ci.Repo, b.Out, c.openStorage
-	units, err := change.Units(ctx, ci.Repo)
-	if err != nil {
-		return err
-	}
-	at := slices.IndexFunc(units, func(u change.Unit) bool { return u.Name == b.Unit })
-	if at < 0 {
-		return fmt.Errorf("%q is no unit of this checkout: there is no such model, or it does not serve realtime", b.Unit)
-	}
-	o.Unit = units[at].Hash
-	if o.Model != "" {
-		o.Model = filepath.Join(ci.Repo, "models", o.Model)
-	}
-	digest, err := bundle.Write(ctx, o)
-	if err != nil {
-		return fmt.Errorf("bundle %s: %w", b.Unit, err)
-	}
-	if b.Check {
-		fmt.Fprintln(c.err, "building the bundle as the buildpack does: the first time takes minutes")
-		if err := bundle.Gate(ctx, b.Out, o.Function); err != nil {
-			return fmt.Errorf("bundle %s: %w", b.Unit, err)
-		}
-		fmt.Fprintln(c.err, "the bundle builds, starts, answers and stops")
-	}
-	fmt.Fprintf(c.out, "%s\t%s\t%s\n", b.Unit, digest, b.Out)
-	return nil
-}
-
-// bundleOf gives a unit's function, and in Model the name of its model.
-func bundleOf(unit string) (bundle.Options, error) {
-	model, predict := strings.CutPrefix(unit, change.PredictPrefix)
-	switch {
-	case unit == change.OnUpload:
-		return bundle.Options{Function: bundle.OnUpload}, nil
-	case unit == change.BatchTrigger:
-		return bundle.Options{Function: bundle.BatchTrigger}, nil
-	case predict && model != "" && model == filepath.Base(model) && !strings.HasPrefix(model, "."):
-		return bundle.Options{Function: bundle.Predict, Model: model}, nil
-	case strings.HasPrefix(unit, change.BatchPrefix):
-		return bundle.Options{}, fmt.Errorf("%s has no bundle: millrace ci release %s releases it", unit, strings.TrimPrefix(unit, change.BatchPrefix))
-	}
-	return bundle.Options{}, fmt.Errorf("%q has no bundle, expected onupload, batchtrigger or predict@MODEL", unit)
 }

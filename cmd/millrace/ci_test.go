@@ -116,7 +116,7 @@ func TestCIBundle(t *testing.T) {
 		"batch@bike-demand":  "millrace ci release bike-demand releases it",
 		"predict@":           "has no bundle",
 		"predict@../secrets": "has no bundle",
-		"predict@nobody":     "models/nobody/model.yaml cannot be read",
+		"predict@nobody":     "is no unit of this checkout",
 	} {
 		code, _, errs := millrace(t, "", nil, "ci", "--repo", "../..", "bundle", unit, "--out", out)
 		if code != 1 || !strings.Contains(errs, want) {
