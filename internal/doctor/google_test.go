@@ -53,7 +53,7 @@ func deployed(name string) object {
 	return object{"name": at + "/services/" + name, "uri": fmt.Sprintf(uri, name), "urls": things{"https://" + name + "-123." + region + ".run.app", fmt.Sprintf(uri, name)},
 		"labels": object{"managed-by": "millrace"}, "latestReadyRevision": at + "/services/" + name + "/revisions/" + name + "-00002-abc",
 		"terminalCondition": object{"type": "Ready", "state": "CONDITION_SUCCEEDED"},
-		"template":          object{"labels": object{"unit-hash": strings.Repeat("a", 40)}, "containers": things{object{"image": region + "-docker.pkg.dev/" + project + "/functions/" + name + "@sha256:00"}}}}
+		"template":          object{"serviceAccount": mail(name), "labels": object{"unit-hash": strings.Repeat("a", 40)}, "containers": things{object{"image": region + "-docker.pkg.dev/" + project + "/functions/" + name + "@sha256:00"}}}}
 }
 
 func tick(name, cron, zone string) object {

@@ -82,6 +82,8 @@ var otherFaults = []brokenProject{
 	{"nobody may be asked who exists", refused(get("iam", "v1/projects/acme-prod/serviceAccounts"), http.StatusForbidden, ""), "act-as", OK, "grants to act as another account", nil},
 	{"the project's state is not known", refused(get("cloudresourcemanager", "v3/projects/acme-prod"), http.StatusServiceUnavailable, ""), "act-as", Skip, "because of state", nil},
 	{"a revision is not ready", serviceIs("onupload", "terminalCondition", object{"type": "Ready", "state": "CONDITION_FAILED", "message": "The user-provided container failed to start"}), "services", Fail, "the newest revision of onupload is not ready: The user-provided", do(logsOf("onupload"))},
+	{"a service runs as another account", with(servicesKey, func(o object) { delete(of(o, "services", "onupload")["template"].(object), "serviceAccount") }), "services", Fail, "onupload runs as the default account of Compute Engine", do(
+		"gcloud run services update onupload --service-account=onupload@acme-prod.iam.gserviceaccount.com --region=europe-west1 --project=acme-prod")},
 	{"a service of a model that is gone", with(servicesKey, func(o object) { o["services"] = append(o["services"].(things), deployed("predict-old")) }), "services", Warn, "predict-old is there, but the checkout has no such real-time model", do(apply)},
 	{"a service is public", with(get("run", "v2/"+at+"/services/predict-bike-demand:getIamPolicy"), func(o object) {
 		o["bindings"] = append(o["bindings"].(things), object{"role": "roles/run.invoker", "members": things{"allUsers"}})

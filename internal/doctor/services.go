@@ -21,8 +21,9 @@ type service struct {
 	InvokerIamDisabled bool
 	TerminalCondition  struct{ State, Message string }
 	Template           struct {
-		Labels     map[string]string
-		Containers []struct{ Image string }
+		Labels         map[string]string
+		ServiceAccount string
+		Containers     []struct{ Image string }
 	}
 }
 
@@ -78,6 +79,9 @@ func checkServices(_ context.Context, p *probe) []Finding {
 			problems = append(problems, fail(do(deployCommand), "%s still runs the placeholder", name))
 		case s.TerminalCondition.State == "CONDITION_FAILED":
 			problems = append(problems, fail(do(fmt.Sprintf("gcloud run services logs read %s --region=%s --project=%s --limit=50", name, p.region, p.project)), "the newest revision of %s is not ready: %s", name, s.TerminalCondition.Message))
+		case s.Template.ServiceAccount != p.email(name):
+			problems = append(problems, fail(do(fmt.Sprintf("gcloud run services update %s --service-account=%s --region=%s --project=%s", name, p.email(name), p.region, p.project)),
+				"%s runs as %s, whose rights are not its own", name, or(s.Template.ServiceAccount, "the default account of Compute Engine")))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.services)) {
@@ -85,7 +89,7 @@ func checkServices(_ context.Context, p *probe) []Finding {
 			problems = append(problems, warn(do(applyCommand), "%s is there, but the checkout has no such real-time model", name))
 		}
 	}
-	return orGood(problems, "%d are deployed and ready", len(want))
+	return orGood(problems, "%d are deployed and ready, each as its own account", len(want))
 }
 
 // invoker are the roles that let a caller in.
