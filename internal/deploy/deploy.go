@@ -56,7 +56,7 @@ type Options struct {
 	Monitoring string        // host:port of another server than Cloud Monitoring's; loopback
 	Patience   time.Duration // with a new revision's first answers; 0: 90 s
 	Lease      time.Duration // how long a hold on a unit lasts without a sign of life; 0: 2 min
-	Wait       time.Duration // for another deployment of the same unit; 0: 20 min
+	Wait       time.Duration // for another deployment of the same unit; 0: 45 min
 	AtOnce     int           // real-time models that deploy at a time; 0: 4
 	Now        func() time.Time
 }
@@ -64,7 +64,7 @@ type Options struct {
 // Defaults of Options.
 const (
 	patience = 90 * time.Second
-	longWait = 20 * time.Minute
+	longWait = 45 * time.Minute
 	atOnce   = 4
 )
 
@@ -99,8 +99,16 @@ func Run(ctx context.Context, o Options) ([]Outcome, error) {
 			return nil, err
 		}
 	}
+	ctx, end := interruptible(ctx)
+	defer end()
 	var out []Outcome
 	for _, stage := range stages(units) {
+		if ctx.Err() != nil {
+			for _, c := range stage {
+				out = append(out, Outcome{Unit: c.Unit, Err: fmt.Errorf("not begun: %w", context.Cause(ctx))})
+			}
+			continue
+		}
 		done := make([]Outcome, len(stage))
 		var group errgroup.Group
 		group.SetLimit(d.AtOnce)
@@ -120,6 +128,16 @@ func Run(ctx context.Context, o Options) ([]Outcome, error) {
 		out = append(out, done...)
 	}
 	return out, nil
+}
+
+// errInterrupted is why a deployment ends that a person or a system ends.
+var errInterrupted = errors.New("interrupted")
+
+// interruptible is ctx with a cause that people understand.
+func interruptible(ctx context.Context) (context.Context, func()) {
+	inner, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { end(errInterrupted) })
+	return inner, func() { stop(); end(nil) }
 }
 
 // open checks what can be checked before anything is done.

@@ -46,6 +46,8 @@ func Dev(ctx context.Context, o Options, unit change.Change) (url string, err er
 			return "", err
 		}
 	}
+	ctx, end := interruptible(ctx)
+	defer end()
 	if err := d.writeBuildEnv(ctx); err != nil {
 		return "", err
 	}
