@@ -62,10 +62,10 @@ func CodeOf(page string) string {
 	return b.String()
 }
 
-// comment is one that fills its line, in a Makefile or in YAML.
-var comment = regexp.MustCompile(`(?m)^[ \t]*#.*$`)
+// comment is one in a Makefile or in YAML.
+var comment = regexp.MustCompile(`(?m)(^|[ \t]+)#.*$`)
 
-// Uncommented is a Makefile or YAML file without the lines that are comments.
+// Uncommented is a Makefile or YAML file without its comments.
 func Uncommented(text string) string { return comment.ReplaceAllString(text, "") }
 
 // target is a rule of a Makefile; its first mark of ## is for everybody, #### for those who look for more.
@@ -83,7 +83,7 @@ func Targets(makefile string) map[string]string {
 }
 
 // makeCall is make with its first target, as a command: make x, make VAR=1 x.
-var makeCall = regexp.MustCompile(`(?:^|[\s;|&(@])make((?: (?:-\S+|[A-Z_]+=\S+))*(?: [a-z][a-z-]*)+)`)
+var makeCall = regexp.MustCompile(`(?m)(?:^[ \t]*@?|[;|&(] ?)make((?: (?:-\S+|[A-Z_]+=\S+))*(?: [a-z][a-z-]*)+)`)
 
 // MakeCalls are the targets that a piece of shell makes.
 func MakeCalls(shell string) (out []string) {

@@ -43,6 +43,7 @@ func ReadRoles(data []byte) (*Roles, error) {
 
 // unlisted are roles whose permissions the data lacks; what they allow is looked up by hand.
 var unlisted = map[string]string{
+	"roles/monitoring.viewer":   "Cloud Monitoring: access control; reads metrics, dashboards and policies",
 	"roles/run.sourceDeveloper": "Cloud Run: deploy services from source, required roles",
 }
 

@@ -117,6 +117,9 @@ func (w *workspace) runIn(folder string, args ...string) ([]byte, error) {
 	err := cmd.Run()
 	if err != nil {
 		out.Write(errs.Bytes())
+		if i := bytes.Index(out.Bytes(), []byte("Error: ")); i > 0 && args[0] != "test" && args[0] != "validate" {
+			out.Next(i) // progress and warnings
+		}
 	}
 	return out.Bytes(), err
 }
