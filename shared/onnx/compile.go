@@ -51,8 +51,8 @@ var shapers = []string{"Shape", "Gather", "Slice", "Concat", "Squeeze", "Unsquee
 
 // approximate are the operators that the runtime computes in an order, or with functions, that depend on the machine or on
 // the number of rows.
-var approximate = []string{"Exp", "Gemm", "LinearClassifier", "LinearRegressor", "Log", "LpNormalization", "MatMul", "Pow", "ReduceMean", "ReduceSum",
-	"Sigmoid", "Softmax", "Tanh"}
+var approximate = []string{"Exp", "Gemm", "LinearClassifier", "LinearRegressor", "Log", "LpNormalization", "MatMul", "Pow", "ReduceL1", "ReduceL2",
+	"ReduceLogSumExp", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Sigmoid", "Softmax", "Tanh"}
 
 func advice(op string) string {
 	if strings.HasPrefix(op, "SVM") {

@@ -17,6 +17,15 @@ func abs[T float32 | float64 | int64](x T) T {
 
 func minus[T float32 | float64 | int64](x T) T { return -x }
 
+func positive[T float32 | float64](x T) T {
+	if x < 0 {
+		return 0
+	}
+	return x
+}
+
+func inverse[T float32 | float64](x T) T { return 1 / x }
+
 func sqrtf(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
 // buildUnary applies a function to each number.

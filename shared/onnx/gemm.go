@@ -14,6 +14,13 @@ func buildMatMul(c *compiler, _ *node, in []*value) ([]*value, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.constant() && len(w.dims) == 1 && len(v.dims) == 2 { // a list: the axis goes
+		out, err := c.multiply(v, &product32{k: w.dims[0], m: 1, weights: c.bufs[w.buf].floats})
+		if err != nil {
+			return nil, err
+		}
+		return []*value{c.alias(out, []int{1}, 0)}, nil
+	}
 	if !w.constant() || len(w.dims) != 2 || len(v.dims) != 2 {
 		return nil, fmt.Errorf("%v by %v, expected rows by a constant table", v, w)
 	}

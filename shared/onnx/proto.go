@@ -111,7 +111,7 @@ func (f *file) graph(data []byte) error {
 			}
 			n, err := parseNode(m.body)
 			f.nodes = append(f.nodes, n)
-			return place(fmt.Sprintf("node %d", len(f.nodes)-1), err)
+			return place(n.where(len(f.nodes)-1), err)
 		case 5:
 			t, err := parseTensor(m.body)
 			f.tensors = append(f.tensors, t)

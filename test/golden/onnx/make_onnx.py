@@ -62,6 +62,7 @@ def scores(result, outputs):
 
 def write(folder, index, case):
     path = f"{folder}/{case['model']}.onnx"
+    case["onnx"].graph.name = case["model"]  # the converter's is another each time
     with open(path, "wb") as out:
         out.write(case["onnx"].SerializeToString())
     s = session(path)

@@ -207,7 +207,7 @@ def arithmetic(rng):
     for name in ("Add", "Sub", "Mul", "Div", "Max", "Min"):
         out(name, "X", "row")
         out(name, "X", "Z")
-    for name in ("Abs", "Neg", "Sqrt", "Sigmoid", "Tanh"):
+    for name in ("Abs", "Neg", "Sqrt", "Sigmoid", "Tanh", "Relu", "Reciprocal"):
         out(name, "X")
     out("Sum", "X", "row", "Z")
     out("Pow", "X", "two")
@@ -220,7 +220,8 @@ def arithmetic(rng):
     nodes += [op("IsNaN", ["X"], ["nan"]), op("Not", ["c1"], ["not"]), op("And", ["not", "nan"], ["and"]), op("Or", ["and", "c0"], ["or"]),
               op("Cast", ["X"], ["whole"], to=7), op("Add", ["whole", "five"], ["more"]), op("Cast", ["X"], ["wide"], to=11),
               op("Mul", ["wide", "wide"], ["square"])]
-    for name in ("or", "nan", "more", "square"):
+    nodes.append(op("ArgMin", ["Z"], ["lowest"], axis=1, keepdims=1))
+    for name in ("or", "nan", "more", "square", "lowest"):
         out("Cast", name, to=1)
     constants = [("row", np.array([0.5, 1, 0, -3], np.float32)), ("two", np.float32(2)), ("three", np.float32(3)), ("low", np.float32(-0.5)),
                  ("high", np.float32(1.5)), ("five", np.array([5], np.int64))]
@@ -237,8 +238,12 @@ def arithmetic(rng):
     out("Gemm", "X", "wt", "b", transB=1)
     out("ReduceSum", "X", "one", keepdims=0)
     out("ReduceMean", "X", "one")
+    for name in ("ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp"):
+        out(name, "X", "one")
+    nodes.append(op("MatMul", ["X", "list"], ["line"]))
+    out("Unsqueeze", "line", "one")
     w = rng.normal(size=(4, 3)).astype(np.float32)
-    constants = [("half", np.float32(-1.5)), ("w", w), ("wt", w.T.copy()), ("b", np.array([1, 2, 3], np.float32)), ("one", np.array([1], np.int64))]
+    constants = [("half", np.float32(-1.5)), ("w", w), ("wt", w.T.copy()), ("b", np.array([1, 2, 3], np.float32)), ("list", w[:, 0].copy()), ("one", np.array([1], np.int64))]
     x = np.column_stack([table(rng, special=False), np.abs(table(rng, special=False)) + 0.25])
     yield "approximate", model(nodes, inputs, outputs, constants), x
 
