@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,9 @@ var can = []struct {
 	{"pipeline-runner", "storage.objects.delete", []string{"bucket staging"}},
 	{"pipeline-runner", "datastore.entities.update", []string{"project"}},
 	{"pipeline-runner", "logging.logEntries.create", []string{"project"}},
+	{"deployer", "run.routes.invoke", []string{ // smoke tests, and trials of batch releases
+		"service batchtrigger", "service onupload", "service predict-bike-demand", "service predict-prices", "service predict-the-longest-of-names-x",
+	}},
 	{"deployer", "storage.objects.create", []string{"bucket artifacts", "bucket run-sources", "bucket staging"}},
 	{"deployer", "artifactregistry.repositories.uploadArtifacts", []string{"repository images"}},
 	{"deployer", "iam.serviceAccounts.actAs", []string{
@@ -123,4 +127,22 @@ func TestAccountsCannotWhatTheyMustNot(t *testing.T) {
 			t.Errorf("%s has %s on %q, must not on %q", c.account, c.permission, got, c.where)
 		}
 	}
+}
+
+// batchtrigger runs a candidate for the callers in OPERATORS alone, and a deployment is one.
+func TestTheDeployerMayTryReleases(t *testing.T) {
+	t.Parallel()
+	p := read(t, planned(t).wired)
+	deployer := strings.TrimPrefix(p.account("deployer"), "serviceAccount:")
+	for _, r := range p.Of("google_cloud_run_v2_service") {
+		if r.Text("name") != "batchtrigger" {
+			continue
+		}
+		for _, v := range r.Get("template.0.containers.*.env.*") {
+			if e, ok := v.(map[string]any); ok && e["name"] == "OPERATORS" && slices.Contains(strings.Split(fmt.Sprint(e["value"]), ","), deployer) {
+				return
+			}
+		}
+	}
+	t.Errorf("OPERATORS of batchtrigger does not name %s", deployer)
 }
