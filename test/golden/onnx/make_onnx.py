@@ -1,6 +1,6 @@
 """Writes the golden files of the ONNX engine: models as skl2onnx and onnxmltools convert them, with the outputs of ONNX Runtime.
 
-    OMP_NUM_THREADS=1 python3 test/golden/onnx/make_onnx.py shared/onnx/testdata
+    PYTHONHASHSEED=0 OMP_NUM_THREADS=1 python3 test/golden/onnx/make_onnx.py shared/onnx/testdata
 
 needs numpy, pandas, scikit-learn, lightgbm, xgboost, onnx, skl2onnx, onnxmltools and onnxruntime (the versions that made the
 files in the repository are in index.json). For each case it writes <model>.onnx, <model>.x.f64 with the engine's matrix
