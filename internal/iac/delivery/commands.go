@@ -44,13 +44,15 @@ func commandEnd(shell string) int {
 	return len(shell)
 }
 
-// CodeOf is the code of a page in Markdown: its fenced blocks and the spans in its sentences, a line each.
+// CodeOf is the code of a page in Markdown: its fenced blocks, but for those of plain text, and the spans in its sentences,
+// a line each.
 func CodeOf(page string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(page, "```") {
 		if i%2 == 1 {
-			_, code, _ := strings.Cut(part, "\n")
-			b.WriteString(code + "\n")
+			if kind, code, _ := strings.Cut(part, "\n"); kind != "text" {
+				b.WriteString(code + "\n")
+			}
 			continue
 		}
 		for j, span := range strings.Split(part, "`") {

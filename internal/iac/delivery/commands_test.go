@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -112,7 +113,7 @@ func TestFindingCommands(t *testing.T) {
 	if diff := cmp.Diff(want, GcloudCommands(shell)); diff != "" {
 		t.Errorf("gcloud (-want +got)\n%s", diff)
 	}
-	page := "Say `make it` and make up your mind.\n```sh\nmake NAME=x one two\nprintf 'y\\n' | make three\n```\n"
+	page := "Say `make it` and make up your mind.\n```sh\nmake NAME=x one two\nprintf 'y\\n' | make three\n```\n```text\n  make a drawing\n```\n"
 	if diff := cmp.Diff([]string{"it", "one", "two", "three"}, MakeCalls(CodeOf(page))); diff != "" {
 		t.Errorf("make (-want +got)\n%s", diff)
 	}
@@ -149,7 +150,10 @@ func planned(t *testing.T) []string {
 	return commands
 }
 
-// gcloud's own linter knows every command, flag and choice of its version. It wants half a minute for all of them.
+// lintLimit is what gcloud's linter may take: it wants about ten seconds for all commands.
+const lintLimit = 2 * time.Minute
+
+// gcloud's own linter knows every command, flag and choice of its version.
 func TestEveryGcloudCommandIsOne(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("gcloud"); err != nil {
@@ -211,7 +215,9 @@ func lint(t *testing.T, commands map[string]string) map[string]string {
 	if err := os.WriteFile(file, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "gcloud", "meta", "lint-gcloud-commands", "--commands-file="+file)
+	ctx, cancel := context.WithTimeout(t.Context(), lintLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "gcloud", "meta", "lint-gcloud-commands", "--commands-file="+file)
 	cmd.Env = append(os.Environ(), "CLOUDSDK_CORE_DISABLE_PROMPTS=1", "CLOUDSDK_CONFIG="+t.TempDir())
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
