@@ -16,7 +16,7 @@ import (
 const maxBytes = 256 << 20
 
 // releases are those that wrote the files which are read.
-const releases = "CatBoost 0.25 to 1.2"
+const releases = "CatBoost 1.2"
 
 // firstKeys may open a JSON model: CatBoost writes keys in alphabetical order.
 var firstKeys = [...]string{"ctr_data", "features_info", "model_info", "oblivious_trees", "scale_and_bias", "trees"}
@@ -54,7 +54,7 @@ func Read(data []byte, categories [][]string) (*forest.Model, error) {
 	if isBinary(data) {
 		err = c.readBinary(data)
 	} else {
-		d := decoder{Decoder: document.NewJSON(data, releases), c: &c}
+		d := newDecoder(document.NewJSON(data, releases), &c)
 		err = d.Whole(d.model)
 	}
 	var m *forest.Model

@@ -68,8 +68,8 @@ const floatSplit, oneHotSplit = "FloatFeature", "OneHotFeature"
 
 // said is a split as JSON spells it out.
 type said struct {
-	kind    string
-	feature int64
+	feature int32
+	oneHot  bool
 	value   float64 // a border or a hash
 }
 

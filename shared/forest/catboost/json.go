@@ -6,14 +6,73 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/millrace-ml/millrace/shared/forest"
 	"github.com/millrace-ml/millrace/shared/forest/document"
 )
 
 // decoder moves a JSON model into a content.
 type decoder struct {
 	*document.Decoder
-	c *content
+	c  *content
+	of struct{ float, cat, hash, tree, split, node []document.Field } // of the objects that a file has many of
+
+	f         floatFeature // the feature that is read just now
+	cat       catFeature
+	name      string
+	treatment string
+	values    []int64
+	texts     []string
+	hashed    int64
+
+	at      int64 // of the split that is read just now: split_index,
+	kind    string
+	border  float32
+	feature int64
+	value   float64
+
+	open []openNode // the nodes that are read just now, each in the one before
+}
+
+// openNode is a node of a tree whose object is not at its end.
+type openNode struct {
+	at, first                int // place among the nodes, and of the values in leaves
+	left, right, split, leaf bool
+}
+
+func newDecoder(from *document.Decoder, c *content) *decoder {
+	d := &decoder{Decoder: from, c: c}
+	d.knowFeatures()
+	d.knowTrees()
+	return d
+}
+
+// knowFeatures names the fields of features.
+func (d *decoder) knowFeatures() {
+	d.of.float = []document.Field{
+		{Key: "borders", Read: func() error {
+			if d.IsNull() {
+				return nil
+			}
+			return d.Floats(&d.f.borders)
+		}},
+		{Key: "feature_id", Read: d.Text(&d.f.name)},
+		{Key: "feature_index", Read: func() error { return d.Int(&d.f.index) }},
+		{Key: "feature_name", Read: d.Text(&d.name)},
+		{Key: "flat_feature_index", Read: func() error { return d.Int(&d.f.flat) }},
+		{Key: "has_nans", Read: func() error { return d.Bool(&d.f.hasNaNs) }},
+		{Key: "nan_value_treatment", Read: d.Word(&d.treatment, "AsIs", "AsFalse", "AsTrue")},
+	}
+	d.of.cat = []document.Field{
+		{Key: "feature_id", Read: d.Text(&d.cat.name)},
+		{Key: "feature_index", Read: func() error { return d.Int(&d.cat.index) }},
+		{Key: "feature_name", Read: d.Text(&d.name)},
+		{Key: "flat_feature_index", Read: func() error { return d.Int(&d.cat.flat) }},
+		{Key: "string_values", Read: d.Texts(&d.texts)},
+		{Key: "values", Read: func() error { return d.Wides(&d.values) }},
+	}
+	d.of.hash = []document.Field{
+		{Key: "hash", Read: func() error { return d.Int(&d.hashed) }},
+		{Key: "value", Read: d.Text(&d.name)},
+	}
 }
 
 // list is elements of what may also be null, as older releases write an empty list.
@@ -59,59 +118,35 @@ func (d *decoder) features() error {
 }
 
 func (d *decoder) float(int) error {
-	f := floatFeature{index: -1, flat: -1}
-	var treatment, name string
-	err := d.Object([]document.Field{
-		{Key: "borders", Read: func() error {
-			if d.IsNull() {
-				return nil
-			}
-			return d.Floats(&f.borders)
-		}},
-		{Key: "feature_id", Read: d.Text(&f.name)},
-		{Key: "feature_index", Read: func() error { return d.Int(&f.index) }},
-		{Key: "feature_name", Read: d.Text(&name)},
-		{Key: "flat_feature_index", Read: func() error { return d.Int(&f.flat) }},
-		{Key: "has_nans", Read: func() error { return d.Bool(&f.hasNaNs) }},
-		{Key: "nan_value_treatment", Read: d.Text(&treatment)},
-	})
-	if err != nil {
+	d.f, d.name, d.treatment = floatFeature{index: -1, flat: -1}, "", ""
+	if err := d.Object(d.of.float); err != nil {
 		return err
 	}
+	f := d.f
 	if f.name == "" {
-		f.name = name
+		f.name = d.name
 	}
-	switch treatment {
+	switch d.treatment {
 	case "AsIs":
 	case "AsFalse":
 		f.treatment = asFalse
 	case "AsTrue":
 		f.treatment = asTrue
 	default:
-		return fmt.Errorf("nan_value_treatment is %s, expected AsIs, AsFalse or AsTrue", document.Clip([]byte(treatment)))
+		return fmt.Errorf("nan_value_treatment is %s, expected AsIs, AsFalse or AsTrue", document.Clip([]byte(d.treatment)))
 	}
 	d.c.floats = append(d.c.floats, f)
 	return nil
 }
 
 func (d *decoder) categorical(int) error {
-	f := catFeature{index: -1, flat: -1}
-	var name string
-	var values []int64
-	var texts []string
-	err := d.Object([]document.Field{
-		{Key: "feature_id", Read: d.Text(&f.name)},
-		{Key: "feature_index", Read: func() error { return d.Int(&f.index) }},
-		{Key: "feature_name", Read: d.Text(&name)},
-		{Key: "flat_feature_index", Read: func() error { return d.Int(&f.flat) }},
-		{Key: "string_values", Read: d.Texts(&texts)},
-		{Key: "values", Read: func() error { return d.Wides(&values) }},
-	})
-	if err != nil {
+	d.cat, d.name, d.values, d.texts = catFeature{index: -1, flat: -1}, "", nil, nil
+	if err := d.Object(d.of.cat); err != nil {
 		return err
 	}
+	f, values, texts := d.cat, d.values, d.texts
 	if f.name == "" {
-		f.name = name
+		f.name = d.name
 	}
 	d.c.cats = append(d.c.cats, f)
 	if values == nil {
@@ -132,20 +167,18 @@ func (d *decoder) categorical(int) error {
 }
 
 func (d *decoder) hash(int) error {
-	var hash int64
-	var value string
-	err := d.Object([]document.Field{
-		{Key: "hash", Read: func() error { return d.Int(&hash) }},
-		{Key: "value", Read: d.Text(&value)},
-	})
-	if err == nil && uint32(hash) != categoryHash(value) {
-		err = fmt.Errorf("%s has the hash %d, not %d", document.Clip([]byte(value)), categoryHash(value), hash)
+	d.hashed, d.name = -1, ""
+	if err := d.Object(d.of.hash); err != nil {
+		return err
+	}
+	if int64(categoryHash(d.name)) != d.hashed {
+		return fmt.Errorf("%s has the hash %d, not %d", document.Clip([]byte(d.name)), categoryHash(d.name), d.hashed)
 	}
 	if d.c.hashes == nil {
 		d.c.hashes = map[uint32]string{}
 	}
-	d.c.hashes[uint32(hash)] = value
-	return err
+	d.c.hashes[uint32(d.hashed)] = d.name
+	return nil
 }
 
 func (d *decoder) info() error {
@@ -222,151 +255,9 @@ func (d *decoder) scaleAndBias() error {
 	})
 }
 
-func (d *decoder) oblivious(i int) error {
-	if i == forest.MaxTrees {
-		return fmt.Errorf("more than %d trees", forest.MaxTrees)
-	}
-	splits, leaves := len(d.c.splits), len(d.c.leaves)
-	err := d.Object([]document.Field{
-		{Key: "leaf_values", Read: d.list(func(int) error {
-			var v float64
-			err := d.Double(&v)
-			d.c.leaves = append(d.c.leaves, v)
-			return err
-		})},
-		{Key: "leaf_weights"},
-		{Key: "splits", Read: d.list(func(int) error { return d.split() })},
-	})
-	if err != nil {
-		return err
-	}
-	depth, values := len(d.c.splits)-splits, len(d.c.leaves)-leaves
-	if depth > forest.MaxObliviousDepth || values == 0 || values%(1<<depth) != 0 {
-		return fmt.Errorf("%d leaf_values for %d splits", values, depth)
-	}
-	d.c.sizes = append(d.c.sizes, int32(depth))
-	return d.setDimensions(values >> depth)
-}
-
-// setDimensions notes the number of values of a leaf, the same for all.
-func (d *decoder) setDimensions(n int) error {
-	if d.c.dimensions == 0 {
-		d.c.dimensions = n
-	}
-	if n != d.c.dimensions {
-		return fmt.Errorf("%d values in a leaf, %d in those before", n, d.c.dimensions)
-	}
-	return nil
-}
-
-// split appends a split.
-func (d *decoder) split() error {
-	at, s := int64(-1), said{feature: -1}
-	var border float32
-	var kind string
-	err := d.Object([]document.Field{
-		{Key: "border", Read: func() error {
-			err := d.Float(&border)
-			s.value = float64(border)
-			return err
-		}},
-		{Key: "cat_feature_index", Read: func() error { return d.Int(&s.feature) }},
-		{Key: "ctr_target_border_idx", Read: d.refuse(errCTR)},
-		{Key: "float_feature_index", Read: func() error { return d.Int(&s.feature) }},
-		{Key: "split_index", Read: func() error { return d.Int(&at) }},
-		{Key: "split_type", Read: d.Text(&kind)},
-		{Key: "value", Read: func() error { return d.Double(&s.value) }},
-	})
-	if err != nil {
-		return err
-	}
-	switch kind {
-	case floatSplit:
-		s.kind = floatSplit
-	case oneHotSplit:
-		s.kind = oneHotSplit
-	case "OnlineCtr":
-		return errCTR
-	default:
-		return fmt.Errorf("split_type is %s, expected FloatFeature or OneHotFeature", document.Clip([]byte(kind)))
-	}
-	if at < 0 || at > math.MaxInt32 {
-		return fmt.Errorf("split_index is %d", at)
-	}
-	d.c.splits, d.c.said = append(d.c.splits, int32(at)), append(d.c.said, s)
-	return nil
-}
-
-// tree reads a tree that is not oblivious: nodes in nodes.
-func (d *decoder) tree(i int) error {
-	if i == forest.MaxTrees {
-		return fmt.Errorf("more than %d trees", forest.MaxTrees)
-	}
-	first := len(d.c.steps)
-	if err := d.node(); err != nil {
-		return err
-	}
-	d.c.sizes = append(d.c.sizes, int32(len(d.c.steps)-first))
-	return nil
-}
-
-// node appends a node and those below it, left ones first.
-func (d *decoder) node() error {
-	c, at := d.c, len(d.c.steps)
-	c.steps, c.leafOf = append(c.steps, step{}), append(c.leafOf, math.MaxUint32)
-	c.splits, c.said = append(c.splits, 0), append(c.said, said{})
-	first := len(c.leaves)
-	var has struct{ left, right, split, value bool }
-	below := func(side *bool, by func(*step) *uint16) func() error {
-		return func() error {
-			*side = true
-			distance := len(c.steps) - at
-			if distance > math.MaxUint16 {
-				return fmt.Errorf("more than %d nodes below one", math.MaxUint16)
-			}
-			*by(&c.steps[at]) = uint16(distance)
-			return d.node()
-		}
-	}
-	err := d.Object([]document.Field{
-		{Key: "left", Read: below(&has.left, func(s *step) *uint16 { return &s.left })},
-		{Key: "right", Read: below(&has.right, func(s *step) *uint16 { return &s.right })},
-		{Key: "split", Read: func() error {
-			has.split = true
-			if err := d.split(); err != nil {
-				return err
-			}
-			last := len(c.splits) - 1
-			c.splits[at], c.said[at] = c.splits[last], c.said[last]
-			c.splits, c.said = c.splits[:last], c.said[:last]
-			return nil
-		}},
-		{Key: "value", Read: func() error {
-			has.value = true
-			first = len(c.leaves)
-			if d.IsList() {
-				return d.Doubles(&c.leaves)
-			}
-			c.leaves = append(c.leaves, 0)
-			return d.Double(&c.leaves[first])
-		}},
-		{Key: "weight"},
-	})
-	switch {
-	case err != nil:
-		return err
-	case has.value && !has.left && !has.right && !has.split:
-		c.leafOf[at] = uint32(first)
-		return d.setDimensions(len(c.leaves) - first)
-	case has.value || !has.left || !has.right || !has.split:
-		return errors.New("expected left, right and split, or value")
-	}
-	return nil
-}
-
 // The texts about the training are JSON inside of .cbm, and in part inside of JSON.
 func (c *content) within(text []byte, read func(d *decoder) func() error) error {
-	d := &decoder{Decoder: document.NewJSON(text, releases), c: c}
+	d := newDecoder(document.NewJSON(text, releases), c)
 	return d.Whole(read(d))
 }
 

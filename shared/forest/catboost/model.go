@@ -144,15 +144,16 @@ func (b *builder) ask(i int) (question, error) {
 	if b.said == nil {
 		return q, nil
 	}
-	same := false
-	switch s := b.said[i]; s.kind {
-	case floatSplit:
-		same = q.float >= 0 && b.floats[q.float].index == s.feature && float64(q.border) == s.value
-	case oneHotSplit:
-		same = q.float < 0 && b.cats[q.cat].index == s.feature && float64(q.value) == s.value
+	s := b.said[i]
+	var feature int64
+	var value float64
+	if q.float >= 0 {
+		feature, value = b.floats[q.float].index, float64(q.border)
+	} else {
+		feature, value = b.cats[q.cat].index, float64(q.value)
 	}
-	if !same {
-		return q, fmt.Errorf("split_index %d asks something else than the split says: %s of feature %d, value %v", at, b.said[i].kind, b.said[i].feature, b.said[i].value)
+	if s.oneHot != (q.float < 0) || int64(s.feature) != feature || s.value != value {
+		return q, fmt.Errorf("split_index %d asks something else than the split says: feature %d, value %v", at, s.feature, s.value)
 	}
 	return q, nil
 }

@@ -124,7 +124,7 @@ func TestRefusedByName(t *testing.T) {
 		"CBM1\x20\x00\x00\x00\x00":             "a model of 32 bytes, the file has 1",
 		"CBM1\x04\x00\x00\x00\xff\xff\xff\xff": "model: 4 bytes at 4294967295, the model ends at 4",
 		`{"trees":[}`:                          "expected a value",
-		`{"trees":[],"forest":1}`:              "forest: unknown field; this reader knows files of CatBoost 0.25 to 1.2",
+		`{"trees":[],"forest":1}`:              "forest: unknown field; this reader knows files of CatBoost 1.2",
 		`{"trees":[]}`:                         "0 features",
 	} {
 		if _, err := Read([]byte(data), nil); err == nil || !strings.Contains(err.Error(), want) {

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"fmt"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -27,6 +28,15 @@ const (
 )
 
 func (l *jsonLexer) offset() int { return l.pos }
+
+func (l *jsonLexer) ahead() int {
+	rest := l.data[l.pos:]
+	end := bytes.IndexByte(rest, ']')
+	if end <= 0 {
+		return 0
+	}
+	return min(bytes.Count(rest[:end], []byte(",")), end/2) + 1
+}
 
 // peek skips white space and gives the next byte, 0 at the end.
 func (l *jsonLexer) peek() byte {

@@ -46,6 +46,7 @@ type token struct {
 type lexer interface {
 	next(*token) error
 	offset() int
+	ahead() int // after the begin of an array of scalars: how many there are, if the document is sound
 }
 
 // maxNesting is far above the 7 levels of XGBoost's models and the 20 of CatBoost's deepest trees.

@@ -27,6 +27,13 @@ type frame struct {
 
 func (l *ubjson) offset() int { return l.pos }
 
+func (l *ubjson) ahead() int {
+	if f := l.stack[len(l.stack)-1]; f.typ != 0 {
+		return int(f.left) // checked against the bytes that follow
+	}
+	return 0
+}
+
 func (l *ubjson) next(t *token) error {
 	if len(l.stack) == 0 {
 		if l.begun {
