@@ -41,12 +41,33 @@ func TestModules(t *testing.T) {
 	}
 }
 
+// checkoutModels are the manifests of the checkout, for which the tests of the root module are written.
+func checkoutModels(t *testing.T) []fixture {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "models", "*", "model.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []fixture
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, fixture{filepath.Base(filepath.Dir(f)), string(text)})
+	}
+	return all
+}
+
 // checked gives a copy of the configuration that nobody applies, or skips.
 func checked(t *testing.T) *workspace {
 	t.Helper()
 	w, err := open(t.TempDir())
 	if err != nil {
 		t.Skipf("skipped: %v", err)
+	}
+	if err := w.models(checkoutModels(t)...); err != nil {
+		t.Fatal(err)
 	}
 	return w
 }
