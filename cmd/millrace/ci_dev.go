@@ -62,14 +62,7 @@ func (d *deployDevCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
 	dest := filepath.Join(d.Build, "bundles", name)
 	fmt.Fprintf(o.Out, "# write the bundle of %s to %s\n", name, dest)
 	if !d.DryRun {
-		if err := os.RemoveAll(dest); err != nil {
-			return err
-		}
-		if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
-			return err
-		}
-		_, err := bundle.Write(ctx, bundle.Options{Repo: ci.Repo, Function: bundle.Predict, Model: filepath.Join(ci.Repo, "models", d.Model), Unit: unit.Hash, Dest: dest, Storage: c.openStorage})
-		if err != nil {
+		if err := d.bundle(ctx, c, ci.Repo, dest, unit.Hash); err != nil {
 			return err
 		}
 	}
@@ -77,5 +70,17 @@ func (d *deployDevCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
 	if err == nil && !d.DryRun {
 		fmt.Fprintln(c.out, url)
 	}
+	return err
+}
+
+// bundle writes the model's bundle in the place of an earlier one.
+func (d *deployDevCmd) bundle(ctx context.Context, c console, repo, dest, hash string) error {
+	if err := os.RemoveAll(dest); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
+		return err
+	}
+	_, err := bundle.Write(ctx, bundle.Options{Repo: repo, Function: bundle.Predict, Model: filepath.Join(repo, "models", d.Model), Unit: hash, Dest: dest, Storage: c.openStorage})
 	return err
 }

@@ -52,8 +52,6 @@ type runRevision struct {
 	asked   int
 }
 
-const placeholder = "us-docker.pkg.dev/cloudrun/container/hello"
-
 func newCloudRun(t *testing.T) *cloudRun {
 	c := &cloudRun{t: t, services: map[string]*runService{}}
 	c.open = func(f, unit, model string) http.Handler {

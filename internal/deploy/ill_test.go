@@ -30,8 +30,11 @@ func TestAModelThatMovedTooFarGetsNoTraffic(t *testing.T) {
 	p.truth(t, unit, serviceName)
 }
 
-func TestAnIllRevisionIsTakenBack(t *testing.T) {
-	t.Parallel()
+// illnesses are how a project gets a bad next revision, and what the deployment says of it.
+func illnesses() map[string]struct {
+	make []func(*project)
+	want string
+} {
 	ail := func(illness string) func(*project) {
 		return func(p *project) { p.ail = func(r *runRevision) { r.illness = illness } }
 	}
@@ -52,7 +55,7 @@ func TestAnIllRevisionIsTakenBack(t *testing.T) {
 		}
 	}
 	failing, slow := sample{200, 10, 20 * time.Millisecond}, sample{200, 0, 90 * time.Millisecond}
-	for name, tc := range map[string]struct {
+	return map[string]struct {
 		make []func(*project)
 		want string
 	}{
@@ -66,7 +69,12 @@ func TestAnIllRevisionIsTakenBack(t *testing.T) {
 		"seen to fail at 100 %":            {[]func(*project){seen(100, failing)}, "at 100 %: the new revision is worse, more errors"},
 		"seen to be slow at 50 %":          {[]func(*project){seen(50, slow)}, "at 50 %: the new revision is worse, slower: 90ms, before 20ms"},
 		"nobody is let in":                 {[]func(*project){func(p *project) { p.denied = true }}, "needs roles/run.invoker"},
-	} {
+	}
+}
+
+func TestAnIllRevisionIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for name, tc := range illnesses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, next := serving(t)

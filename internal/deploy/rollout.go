@@ -75,7 +75,7 @@ func (r *rollout) run(ctx context.Context) (revision, previous string, err error
 	if unit == label(r.hash) && !r.force {
 		return r.confirm(ctx, svc)
 	}
-	if revision, err = r.try(ctx, svc, unit == ""); err != nil {
+	if revision, err = r.try(ctx, unit == ""); err != nil {
 		return "", "", r.giveUp(ctx, err)
 	}
 	if unit == "" { // nobody wants to go back to the placeholder
@@ -119,7 +119,7 @@ func (r *rollout) confirm(ctx context.Context, svc *service) (revision, previous
 }
 
 // try deploys without traffic, tries, and shifts.
-func (r *rollout) try(ctx context.Context, svc *service, placeholder bool) (string, error) {
+func (r *rollout) try(ctx context.Context, placeholder bool) (string, error) {
 	if !placeholder {
 		if _, err := r.gcloud(ctx, callLimit, "run", "services", "update-traffic", r.service, "--update-tags", previousTag+"="+r.previous); err != nil {
 			return "", err
