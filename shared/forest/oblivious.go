@@ -164,6 +164,7 @@ func (b *obliviousLayout) finish(m *Model) error {
 		k.number[i] = uint32(at)
 	}
 	k.listUses(b.asked)
+	k.sixes = !slices.ContainsFunc(k.trees, func(t obliviousTree) bool { return t.depth != 6 })
 	k.values = append(k.values, make([]float64, 256)...)
 	m.info = b.c.Info
 	m.info.Trees, m.info.Nodes = len(k.trees), b.nodes

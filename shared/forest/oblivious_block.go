@@ -17,9 +17,12 @@ func (k *oblivious) block(x []float64, n int, margins []float64, s *obliviousScr
 		for first := 0; first < n; first += 8 {
 			answers := s.answers[first/8:] // each eighth byte is of these rows
 			rows := min(8, n-first)
-			if k.margins == 1 && rows == 8 {
+			switch {
+			case k.margins == 1 && rows == 8 && k.sixes:
+				k.eightOfSix(trees, answers, (*[8]float64)(margins[first:]))
+			case k.margins == 1 && rows == 8:
 				k.eight(trees, answers, (*[8]float64)(margins[first:]))
-			} else {
+			default:
 				k.some(trees, answers, margins[first*k.margins:(first+rows)*k.margins])
 			}
 		}
@@ -87,17 +90,37 @@ func (t obliviousTree) leaves(answers []uint8) (low, high uint64) {
 	return low, high
 }
 
+// eightOfSix is eight for trees of six questions, CatBoost's default: they stand evenly.
+func (k *oblivious) eightOfSix(trees []obliviousTree, answers []uint8, sums *[8]float64) {
+	a, b, c, d, e, f, g, h := sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7]
+	answers = answers[48*(trees[0].split/6):]
+	values := k.values[trees[0].value:]
+	for range trees {
+		q := (*[41]uint8)(answers)
+		at := spread[q[0]] | spread[q[8]]<<1 | spread[q[16]]<<2 | spread[q[24]]<<3 | spread[q[32]]<<4 | spread[q[40]]<<5
+		v := (*[64]float64)(values)
+		a += v[at&63]
+		b += v[at>>8&63]
+		c += v[at>>16&63]
+		d += v[at>>24&63]
+		e += v[at>>32&63]
+		f += v[at>>40&63]
+		g += v[at>>48&63]
+		h += v[at>>56&63]
+		if len(answers) < 48 {
+			break // the last of all trees
+		}
+		answers, values = answers[48:], values[64:]
+	}
+	*sums = [8]float64{a, b, c, d, e, f, g, h}
+}
+
 // eight adds the leaves of eight rows of a model with one margin.
 func (k *oblivious) eight(trees []obliviousTree, answers []uint8, sums *[8]float64) {
 	a, b, c, d, e, f, g, h := sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7]
 	for _, t := range trees {
 		var low, high uint64
-		if t.depth == 6 { // CatBoost's default
-			q := (*[41]uint8)(answers[8*t.split:])
-			low = spread[q[0]] | spread[q[8]]<<1 | spread[q[16]]<<2 | spread[q[24]]<<3 | spread[q[32]]<<4 | spread[q[40]]<<5
-		} else {
-			low, high = t.leaves(answers)
-		}
+		low, high = t.leaves(answers)
 		if high != 0 {
 			v := k.values[t.value:]
 			a, b, c, d = a+v[wide(low, high, 0)], b+v[wide(low, high, 1)], c+v[wide(low, high, 2)], d+v[wide(low, high, 3)]

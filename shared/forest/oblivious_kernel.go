@@ -14,6 +14,7 @@ type oblivious struct {
 	slots  []obliviousSlot
 	sets   [][]uint32 // of codes; the first is of no one
 	trees  []obliviousTree
+	sixes  bool      // all trees have six questions
 	values []float64 // leaf by leaf
 
 	number  []uint32 // tree by tree: the distinct questions that it asks
@@ -136,16 +137,24 @@ func (k *oblivious) row(x []float64, margins []float64, s *obliviousScratch) {
 }
 
 // rowOfOne is for models with one margin, which it starts from sum.
-func (k *oblivious) rowOfOne(a []uint8, sum float64) float64 {
+func (k *oblivious) rowOfOne(answers []uint8, sum float64) float64 {
+	if k.sixes {
+		return k.rowOfSix(answers, sum)
+	}
 	for _, t := range k.trees {
-		var leaf uint32
-		if t.depth == 6 { // CatBoost's default
-			q := (*[6]uint32)(k.number[t.split:])
-			leaf = uint32(a[q[0]]) | uint32(a[q[1]])<<1 | uint32(a[q[2]])<<2 | uint32(a[q[3]])<<3 | uint32(a[q[4]])<<4 | uint32(a[q[5]])<<5
-		} else {
-			leaf = k.leaf(t, a)
-		}
-		sum += k.values[t.value+leaf]
+		sum += k.values[t.value+k.leaf(t, answers)]
+	}
+	return sum
+}
+
+// rowOfSix is rowOfOne for trees of six questions, CatBoost's default: they stand evenly.
+func (k *oblivious) rowOfSix(a []uint8, sum float64) float64 {
+	values := k.values
+	for number := k.number; len(number) >= 6; number = number[6:] {
+		q := (*[6]uint32)(number)
+		leaf := uint32(a[q[0]]) | uint32(a[q[1]])<<1 | uint32(a[q[2]])<<2 | uint32(a[q[3]])<<3 | uint32(a[q[4]])<<4 | uint32(a[q[5]])<<5
+		sum += (*[64]float64)(values)[leaf&63]
+		values = values[64:]
 	}
 	return sum
 }

@@ -58,9 +58,12 @@ func (s sample) affine(c *Config) {
 	}
 }
 
-func (s sample) oblivious(c Config, categorical bool) Oblivious {
+// oblivious makes a tree of depth questions, or of any number with -1.
+func (s sample) oblivious(c Config, categorical bool, depth int) Oblivious {
 	var t Oblivious
-	depth := []int{6, s.IntN(9), 0, s.IntN(12)}[s.IntN(4)]
+	if depth < 0 {
+		depth = []int{6, s.IntN(9), 0, s.IntN(12)}[s.IntN(4)]
+	}
 	for range depth {
 		q := Question{Feature: int32(s.IntN(c.Features)), Border: float32(s.value()), MissingTrue: s.IntN(2) == 0}
 		if categorical && q.Feature%2 == 0 {
@@ -130,9 +133,10 @@ func FuzzOblivious(f *testing.F) {
 		c.Vectors, c.Oblivious = false, true
 		s.affine(&c)
 		categorical := s.IntN(2) == 0
-		trees := make([]Oblivious, 1+s.IntN(12))
+		depth := []int{-1, 6}[s.IntN(2)]
+		trees := make([]Oblivious, 1+s.IntN(2*obliviousTrees)*s.IntN(2))
 		for i := range trees {
-			trees[i] = s.oblivious(c, categorical)
+			trees[i] = s.oblivious(c, categorical, depth)
 		}
 		m := buildOblivious(t, c, trees)
 		sameMargins(t, c, m, s.rows(70, c.Features), func(row []float64) []float64 { return slowOblivious(c, trees, row) })
@@ -236,7 +240,7 @@ func TestObliviousRefuses(t *testing.T) {
 func TestObliviousAllocatesNothing(t *testing.T) {
 	s := newSample(3, 0)
 	c := Config{Info: Info{Features: 4, Float64: true}, Base: []float64{0}, Oblivious: true, Link: Logistic, Scale: 2, Bias: []float64{1}}
-	m := buildOblivious(t, c, []Oblivious{s.oblivious(c, true), s.oblivious(c, true)})
+	m := buildOblivious(t, c, []Oblivious{s.oblivious(c, true, -1), s.oblivious(c, true, 6)})
 	x, out, scratch := s.rows(100, 4), make([]float64, 100), m.NewScratch()
 	for _, rows := range []int{1, 100} {
 		if n := testing.AllocsPerRun(20, func() { m.Predict(x, rows, out, scratch) }); n != 0 {
