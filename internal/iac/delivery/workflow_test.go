@@ -163,6 +163,30 @@ func TestOnlyMainDeploys(t *testing.T) {
 	}
 }
 
+// The last step runs bin/millrace on another system than the one that built it, so that the steps that build it link it
+// statically.
+func TestTheLastStepCanRunWhatTheOthersBuilt(t *testing.T) {
+	t.Parallel()
+	makefile := string(read(t, "Makefile"))
+	b, err := ReadBuild(read(t, "cloudbuild.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	built := 0
+	for _, s := range b.Steps {
+		if s.Entrypoint != "make" || !strings.Contains(makefile, "\n"+s.Args[0]+": build ") {
+			continue
+		}
+		built++
+		if !slices.Contains(s.Env, "CGO_ENABLED=0") {
+			t.Errorf("step %s builds bin/millrace without CGO_ENABLED=0", s.Id)
+		}
+	}
+	if built == 0 {
+		t.Error("no step builds bin/millrace")
+	}
+}
+
 // The versions that stand in several files are the same everywhere, and Go's is one that all modules of the checkout take.
 func TestVersionsAgree(t *testing.T) {
 	t.Parallel()
