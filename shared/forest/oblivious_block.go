@@ -55,10 +55,7 @@ func (k *oblivious) answer(i int, column []float32, s *obliviousScratch) {
 	count := int(k.first[i+1] - k.first[i])
 	starts := s.starts[:count+1] // the rows by the number of borders below their values
 	clear(starts)
-	scale := &k.scales[i]
-	for r, v := range column {
-		starts[scale.below(v)] |= 1 << (r & 63)
-	}
+	k.scales[i].sort(column, starts)
 	for j := count - 1; j > 0; j-- {
 		starts[j] |= starts[j+1] // the rows with more than j-1 borders below
 	}

@@ -67,6 +67,25 @@ func (s *scale) below(v float32) int {
 	return at + int(bit(b[0] < v)+bit(b[1] < v)+bit(b[2] < v)+bit(b[3] < v))
 }
 
+// sort adds each row of a column to those with as many borders below, as a bit.
+func (s *scale) sort(column []float32, rows []uint64) {
+	if s.buckets == nil {
+		for r, v := range column {
+			rows[s.search(v)] |= 1 << (r & 63)
+		}
+		return
+	}
+	// As below does it; the compiler does not put that one in here.
+	borders, buckets, low, by, last := s.borders, s.buckets, s.low, s.by, s.last
+	for r, v := range column {
+		bucket := int32(math.Float32bits((v - low) * by))
+		at := int(buckets[int32(math.Float32frombits(uint32(min(max(bucket, 0), last))))])
+		b := (*[maxCompares]float32)(borders[at:])
+		at += int(bit(b[0] < v) + bit(b[1] < v) + bit(b[2] < v) + bit(b[3] < v))
+		rows[at] |= 1 << (r & 63)
+	}
+}
+
 // search halves the borders, without a branch that depends on v.
 func (s *scale) search(v float32) int {
 	at, size := 0, s.count
