@@ -119,13 +119,13 @@ func (c *compiler) compile(f *file, need []bool) error {
 			constant = constant && v.constant()
 		}
 		c.inexact = c.inexact || slices.Contains(approximate, n.op)
-		firstStep, firstBuf := len(c.steps), len(c.bufs)
+		firstStep, firstBuf, firstOwn := len(c.steps), len(c.bufs), len(c.own)
 		out, err := ops[n.domain][n.op].build(c, n, in)
 		if err != nil {
 			return place(n.where(i), err)
 		}
 		if constant && !slices.ContainsFunc(out, func(v *value) bool { return !v.constant() }) {
-			if err := c.fold(firstStep, firstBuf); err != nil {
+			if err := c.fold(firstStep, firstBuf, firstOwn); err != nil {
 				return place(n.where(i), err)
 			}
 		}
@@ -142,7 +142,7 @@ func (c *compiler) compile(f *file, need []bool) error {
 }
 
 // fold runs the steps from firstStep on, whose inputs are all constants, and makes constants of their results.
-func (c *compiler) fold(firstStep, firstBuf int) error {
+func (c *compiler) fold(firstStep, firstBuf, firstOwn int) error {
 	if firstStep == len(c.steps) {
 		return nil
 	}
@@ -152,7 +152,7 @@ func (c *compiler) fold(firstStep, firstBuf int) error {
 			c.bufs[i], c.fixed[i] = newBuffer(c.kinds[i], c.widths[i]), true
 		}
 	}
-	for i := range s.own {
+	for i := firstOwn; i < len(s.own); i++ {
 		s.own[i] = c.own[i](1)
 	}
 	for _, run := range c.steps[firstStep:] {

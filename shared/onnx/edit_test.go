@@ -44,7 +44,8 @@ func editNode(t testing.TB, data []byte, op string, f func(node []byte) []byte) 
 	found := false
 	out := editGraph(t, data, func(graph []byte) []byte {
 		return rewrite(t, graph, 1, func(_ int, body []byte) []byte {
-			n, err := parseNode(body)
+			names := 1 << 20
+			n, err := parseNode(body, &names)
 			if err != nil || n.op != op || found {
 				return body
 			}

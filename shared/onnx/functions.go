@@ -92,7 +92,7 @@ func probit(x float32) float32 {
 	}
 	l := logf(float32(1-x) * float32(1+x))
 	v := float32(2/(float32(math.Pi)*0.147)) + float32(0.5*l)
-	v2 := float32(1/0.147) * l
+	v2 := float32(float32(1/0.147) * l)
 	v3 := -v + sqrtf(float32(v*v)-v2)
 	return math.Sqrt2 * float32(sign*sqrtf(v3))
 }
@@ -143,7 +143,7 @@ func pow(x, y float64) float64 {
 	case math.Signbit(x) && odd:
 		sign = -1
 	}
-	return sign * exp(y*ln(math.Abs(x)))
+	return sign * exp(float64(y*ln(math.Abs(x))))
 }
 
 func powf(x, y float32) float32 { return float32(pow(float64(x), float64(y))) }

@@ -9,7 +9,9 @@ import (
 // Limits on a file, far above real models.
 const (
 	maxBytes  = 256 << 20
-	maxNodes  = 100_000
+	maxNodes  = 20_000 // and initializers
+	maxPorts  = 1 << 16
+	maxFields = 64 // attributes of a node
 	maxName   = 1 << 10
 	lowestIR  = 3
 	highestIR = 13
@@ -25,6 +27,7 @@ type file struct {
 	tensors  []tensor // initializers
 	inputs   []port
 	outputs  []port
+	names    int // of inputs and outputs of nodes that may still come
 }
 
 // node is a NodeProto. Its attributes stay in the file until they are asked for.
@@ -51,7 +54,7 @@ type port struct {
 }
 
 func parseFile(data []byte) (*file, error) {
-	f := &file{opsets: map[string]int64{}}
+	f := &file{opsets: map[string]int64{}, names: 4096 + len(data)/6}
 	var graph []byte
 	graphs := 0
 	err := fields(data, func(m *message) error {
@@ -109,14 +112,20 @@ func (f *file) graph(data []byte) error {
 			if len(f.nodes) == maxNodes {
 				return fmt.Errorf("more than %d nodes", maxNodes)
 			}
-			n, err := parseNode(m.body)
+			n, err := parseNode(m.body, &f.names)
 			f.nodes = append(f.nodes, n)
 			return place(n.where(len(f.nodes)-1), err)
 		case 5:
+			if len(f.tensors) == maxNodes {
+				return fmt.Errorf("more than %d initializers", maxNodes)
+			}
 			t, err := parseTensor(m.body)
 			f.tensors = append(f.tensors, t)
 			return place(fmt.Sprintf("initializer %q", t.name), err)
 		case 11, 12:
+			if len(f.inputs)+len(f.outputs) == maxPorts {
+				return fmt.Errorf("more than %d inputs and outputs", maxPorts)
+			}
 			p, err := parsePort(m.body)
 			if m.num == 11 {
 				f.inputs = append(f.inputs, p)
@@ -139,10 +148,16 @@ func place(where string, err error) error {
 	return fmt.Errorf("%s: %w", where, err)
 }
 
-func parseNode(data []byte) (node, error) {
+// parseNode takes its inputs and outputs from the names that the file may still have.
+func parseNode(data []byte, names *int) (node, error) {
 	var n node
 	err := fields(data, func(m *message) error {
 		var text string
+		if m.num <= 2 {
+			if *names--; *names < 0 {
+				return fmt.Errorf("more inputs and outputs of nodes than a file of this size has")
+			}
+		}
 		switch m.num {
 		case 1:
 			err := m.text(&text)
@@ -157,6 +172,9 @@ func parseNode(data []byte) (node, error) {
 		case 4:
 			return m.text(&n.op)
 		case 5:
+			if len(n.attributes) == maxFields {
+				return fmt.Errorf("more than %d attributes", maxFields)
+			}
 			a, err := parseAttribute(m.body)
 			n.attributes = append(n.attributes, a)
 			return place(fmt.Sprintf("attribute %q", a.name), err)

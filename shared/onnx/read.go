@@ -125,8 +125,12 @@ func (m *Model) constants(f *file) error {
 
 // inputs makes values of the graph's inputs: rows of one column each, or of several.
 func (m *Model) inputs(f *file) error {
+	constants := map[string]bool{}
+	for i := range f.tensors {
+		constants[f.tensors[i].name] = true
+	}
 	for _, p := range f.inputs {
-		if slices.ContainsFunc(f.tensors, func(t tensor) bool { return t.name == p.name }) {
+		if constants[p.name] {
 			continue // older files list initializers too
 		}
 		if p.kind == 0 {
@@ -177,15 +181,23 @@ func (m *Model) inputs(f *file) error {
 // name; else all of float or double; else all of whole numbers. What ZipMap gives counts as float.
 func (f *file) results() ([]string, error) {
 	var real, whole, all []string
+	zips := map[string]bool{}
+	for i := range f.nodes {
+		if n := &f.nodes[i]; n.op == "ZipMap" {
+			zips[n.outputs[0]] = true
+		}
+	}
 	for _, p := range f.outputs {
-		zip := slices.ContainsFunc(f.nodes, func(n node) bool { return n.op == "ZipMap" && slices.Contains(n.outputs, p.name) })
 		switch {
 		case p.name == "probabilities" || p.name == "output_probability":
 			return []string{p.name}, nil
-		case zip || p.kind == float || p.kind == double:
+		case zips[p.name] || p.kind == float || p.kind == double:
 			real = append(real, p.name)
 		case p.kind == int64s || p.kind == int32s || p.kind == bools:
 			whole = append(whole, p.name)
+		}
+		if len(all) == 20 {
+			continue
 		}
 		all = append(all, fmt.Sprintf("%.60q (%s of %s)", p.name, p.what, p.kind))
 	}

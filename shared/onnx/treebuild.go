@@ -178,6 +178,7 @@ func (c *compiler) ensemble(v *value, e *ensemble, place *value) (*value, error)
 	}
 	features := v.width()
 	e.accelerate(features)
+	c.ensembles = append(c.ensembles, e)
 	c.trees += len(e.roots)
 	c.nodes += len(e.nodes)
 	k := float
@@ -199,8 +200,8 @@ func (c *compiler) ensemble(v *value, e *ensemble, place *value) (*value, error)
 		s := &treeScratch{out: make([]float64, e.targets), floats: make([]float32, e.targets), doubles: make([]float64, e.targets), has: make([]bool, e.targets)}
 		if e.quick != nil {
 			s.margins, s.kernel = make([]float64, rows*e.targets), e.quick.NewScratch()
-			if !v.matrix {
-				s.x = make([]float64, rows*features)
+			if !v.matrix || len(e.asked) > 0 {
+				s.x = make([]float64, rows*(features+len(e.asked)))
 			}
 		}
 		return s
@@ -227,14 +228,11 @@ type treeStep struct {
 func runTrees[T real](t *treeStep, s *state, rows int, x, scores []T) {
 	e, own := t.e, s.own[t.own].(*treeScratch)
 	if e.quick != nil {
-		matrix := s.x
-		if !t.v.matrix {
-			matrix = own.x
-			for i, v := range x[:rows*t.features] {
-				matrix[i] = float64(v)
-			}
+		m := s.x
+		if own.x != nil {
+			m = matrix(e, x, rows, t.features, own.x)
 		}
-		e.quick.Margin(matrix, rows, own.margins, own.kernel)
+		e.quick.Margin(m, rows, own.margins, own.kernel)
 	}
 	for r := range rows {
 		has := e.has

@@ -16,8 +16,9 @@ func (e *ensemble) accelerate(features int) {
 	if vectors && (e.double || !e.dense()) {
 		return
 	}
+	asked := e.ask()
 	b, err := forest.NewBuilder(forest.Config{
-		Info: forest.Info{Features: features, Float64: e.double}, Base: make([]float64, e.targets), Vectors: vectors,
+		Info: forest.Info{Features: features + len(e.asked), Float64: e.double}, Base: make([]float64, e.targets), Vectors: vectors,
 	})
 	if err != nil {
 		return
@@ -30,6 +31,9 @@ func (e *ensemble) accelerate(features int) {
 		}
 		for k := root; k < e.end(i); k++ {
 			n, ok := e.convert(&e.nodes[k], root, &t, vectors)
+			if n.Left >= 0 && infinite(&e.nodes[k]) {
+				n.Feature, n.Threshold = int32(features)+asked[n.Feature], 1 // the column holds 0 for what is known
+			}
 			if !ok {
 				return
 			}
@@ -40,6 +44,42 @@ func (e *ensemble) accelerate(features int) {
 		}
 	}
 	e.quick, _ = b.Model()
+}
+
+// infinite is whether all that is known lies on one side of a split, as scikit-learn writes splits by what is missing.
+func infinite(n *treeNode) bool {
+	return math.IsInf(n.value, 1) && (n.mode == modeLessEqual || n.mode == modeGreater)
+}
+
+// ask lists the features of such splits, and gives their places in the list.
+func (e *ensemble) ask() map[int32]int32 {
+	places := map[int32]int32{}
+	for i := range e.nodes {
+		n := &e.nodes[i]
+		if _, there := places[n.feature]; infinite(n) && !there {
+			places[n.feature] = int32(len(e.asked))
+			e.asked = append(e.asked, n.feature)
+		}
+	}
+	return places
+}
+
+// matrix writes the rows that the kernel takes: those of x, and a column for each feature that is asked for.
+func matrix[T real](e *ensemble, x []T, rows, features int, to []float64) []float64 {
+	width := features + len(e.asked)
+	for r := range rows {
+		row, out := x[r*features:(r+1)*features], to[r*width:(r+1)*width]
+		for i, v := range row {
+			out[i] = float64(v)
+		}
+		for i, f := range e.asked {
+			out[features+i] = 0
+			if v := row[f]; v != v {
+				out[features+i] = float64(v)
+			}
+		}
+	}
+	return to[:rows*width]
 }
 
 // margins is the target that the leaves of each tree add to; vectors says that there is no such one for some tree.
@@ -67,18 +107,11 @@ func (e *ensemble) margins() (margins []int32, vectors bool) {
 func (e *ensemble) dense() bool {
 	leaves := 0
 	for i := range e.nodes {
-		n := &e.nodes[i]
-		if n.mode != modeLeaf {
-			continue
-		}
-		leaves++
-		for k, w := range e.weights[n.yes : n.yes+n.no] {
-			if twice(e.weights[n.yes:n.yes+int32(k)], w.target) {
-				return false
-			}
+		if e.nodes[i].mode == modeLeaf {
+			leaves++
 		}
 	}
-	return leaves*e.targets <= 2*len(e.weights)+1024
+	return !e.doubled && leaves*e.targets <= 2*len(e.weights)+1024
 }
 
 // convert gives a node in the kernel's form, in which less goes left.

@@ -64,8 +64,10 @@ type ensemble struct {
 	oneClass    bool // two classes, and all weights are of one of them
 	allPositive bool // no weight is below 0
 
-	has   []bool        // targets that every row has a weight for, where that is the same for all rows
-	quick *forest.Model // the same trees for the kernel, nil where it cannot have them
+	has     []bool        // targets that every row has a weight for, where that is the same for all rows
+	doubled bool          // some leaf has two weights for a target
+	quick   *forest.Model // the same trees for the kernel, nil where it cannot have them
+	asked   []int32       // features that some split only asks whether they are known: the kernel has a column for each
 }
 
 // real is the type of an ensemble's thresholds and sums.

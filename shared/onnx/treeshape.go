@@ -50,7 +50,7 @@ func (e *ensemble) checkLeaves(seen []uint8, where func(i int32) string) error {
 // known notes which targets every row has a weight for; nil where that depends on the row.
 func (e *ensemble) known() []bool {
 	has, some := make([]bool, e.targets), make([]bool, e.targets)
-	counts := make([]int32, e.targets)
+	counts, last := make([]int32, e.targets), make([]int32, e.targets) // last: 1 + the leaf that had a weight for the target
 	var touched []int32
 	for t, root := range e.roots {
 		leaves := int32(0)
@@ -60,11 +60,14 @@ func (e *ensemble) known() []bool {
 				continue
 			}
 			leaves++
-			for k, w := range e.weights[n.yes : n.yes+n.no] {
-				if !twice(e.weights[n.yes:n.yes+int32(k)], w.target) {
-					counts[w.target]++
-					touched = append(touched, w.target)
+			for _, w := range e.weights[n.yes : n.yes+n.no] {
+				if last[w.target] == i+1 {
+					e.doubled = true
+					continue
 				}
+				last[w.target] = i + 1
+				counts[w.target]++
+				touched = append(touched, w.target)
 			}
 		}
 		for _, target := range touched {
@@ -82,16 +85,6 @@ func (e *ensemble) known() []bool {
 		}
 	}
 	return has
-}
-
-// twice is whether a target has a weight already. Leaves have a weight for each class at most, or the model is damaged.
-func twice(weights []weight, target int32) bool {
-	for i := range weights {
-		if weights[i].target == target {
-			return true
-		}
-	}
-	return false
 }
 
 // end is behind the last node of tree t.

@@ -98,7 +98,8 @@ type compiler struct {
 	inputs       []*value           // of the graph
 	keys         map[int32][]string // by column: the texts that encoders know
 	inexact      bool               // some step adds up in another order than the runtime may
-	trees, nodes int                // of all ensembles
+	ensembles    []*ensemble
+	trees, nodes int // of all ensembles
 }
 
 // spend takes n elements from what the file may ask for.
