@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,44 +23,48 @@ import (
 	"github.com/millrace-ml/millrace/shared/pipeline"
 )
 
-func parityLines(t *testing.T) int {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(models, model, "parity.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Count(bytes.TrimSpace(data), []byte("\n")) + 1
-}
-
 func TestTryProvesACandidateAndTouchesNothingElse(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
-	r := l.try(t)
-	if r.Rows != parityLines(t) || r.Found || r.Own || r.Attempt != 1 || r.Model != model {
-		t.Errorf("result is %+v", r)
-	}
-	l.untouched(t)
-	run := l.TheRun(t)
-	if run.ID != r.RunID || run.State != ledger.Succeeded || run.Trigger.Candidate != r.Candidate || run.Counts.Rows != int64(r.Rows) {
-		t.Errorf("the record is %+v", run)
-	}
-	rows := l.names(t, batchtest.Staging, "smoke/")
-	if want := "smoke/bike-demand/" + strings.TrimPrefix(unit, "sha256:") + ".csv"; !slices.Equal(rows, []string{want}) || run.Dataset.Object != want {
-		t.Errorf("the rows lie in %q, the run reads %q", rows, run.Dataset.Object)
-	}
-	if got := l.names(t, batchtest.Staging, batch.SuccessObject(model, r.RunID)); len(got) != 1 {
-		t.Error("there is no proof in staging")
-	}
+	for name, folder := range map[string]fs.FS{model: stump(), "bike-demand": os.DirFS(filepath.Join(models, "bike-demand"))} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			parity, err := fs.ReadFile(folder, "parity.jsonl")
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := l.options(t)
+			o.In = release(t, folder)
+			r, err := Try(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Rows != bytes.Count(parity, []byte(`"instance"`)) || r.Found || r.Own || r.Attempt != 1 || r.Model != name {
+				t.Errorf("result is %+v", r)
+			}
+			l.untouched(t)
+			run := l.TheRun(t)
+			if run.ID != r.RunID || run.State != ledger.Succeeded || run.Trigger.Candidate != r.Candidate || run.Counts.Rows != int64(r.Rows) {
+				t.Errorf("the record is %+v", run)
+			}
+			rows := l.names(t, batchtest.Staging, "smoke/")
+			if want := "smoke/" + name + "/" + strings.TrimPrefix(unit, "sha256:") + ".csv"; !slices.Equal(rows, []string{want}) || run.Dataset.Object != want {
+				t.Errorf("the rows lie in %q, the run reads %q", rows, run.Dataset.Object)
+			}
+			if got := l.names(t, batchtest.Staging, batch.SuccessObject(name, r.RunID)); len(got) != 1 {
+				t.Error("there is no proof in staging")
+			}
 
-	o := l.options(t)
-	o.In.Commit, o.In.Now = "another", o.In.Now.Add(time.Hour)
-	again, err := Try(t.Context(), o)
-	if err != nil || !again.Found || again.RunID != r.RunID || again.Rows != r.Rows || len(l.Vertex.Jobs()) != 1 {
-		t.Errorf("the same unit again gives %+v, %v, and %d jobs", again, err, len(l.Vertex.Jobs()))
-	}
-	released, err := pipeline.Publish(t.Context(), l.Storage, batchtest.Artifacts, *o.In)
-	if err != nil || released.FolderDigest != run.Release.FolderDigest || released.SpecDigest != run.Release.SpecDigest {
-		t.Errorf("what was tried is not what is released: %+v, %v", released, err)
+			o.In.Commit, o.In.Now = "another", o.In.Now.Add(time.Hour)
+			again, err := Try(t.Context(), o)
+			if err != nil || !again.Found || again.RunID != r.RunID || again.Rows != r.Rows || len(l.Vertex.Jobs()) != 1 {
+				t.Errorf("the same unit again gives %+v, %v, and %d jobs", again, err, len(l.Vertex.Jobs()))
+			}
+			released, err := pipeline.Publish(t.Context(), l.Storage, batchtest.Artifacts, *o.In)
+			if err != nil || released.FolderDigest != run.Release.FolderDigest || released.SpecDigest != run.Release.SpecDigest {
+				t.Errorf("what was tried is not what is released: %+v, %v", released, err)
+			}
+		})
 	}
 }
 
@@ -102,13 +107,13 @@ func TestTryRefusesACandidateWithOtherPredictions(t *testing.T) {
 		if l.step(id, "plan", nil) != 0 {
 			return errors.New("plan failed")
 		}
-		err := tamper(l, id, func(s string) string { return strings.Replace(s, ",39.88166046142578,", ",39.88166046142579,", 1) })
+		err := tamper(l, id, func(s string) string { return strings.Replace(s, ",10.5,", ",10.6,", 1) })
 		l.end(id, "SUCCEEDED")
 		return err
 	})
 	for _, when := range []string{"at once", "again"} {
 		_, err := Try(t.Context(), l.options(t))
-		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), `parity.jsonl:2: count is "39.88166046142579", expected "39.88166046142578" (1 of`) {
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), `parity.jsonl:1: y is "10.6", expected "10.5" (1 of 3 rows differ)`) {
 			t.Errorf("%s: got %v", when, err)
 		}
 	}
@@ -122,22 +127,12 @@ func TestTryRefusesACandidateWithOtherPredictions(t *testing.T) {
 func TestTryRefusesAFolderThatFailsItsParityRows(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	dir := filepath.Join(t.TempDir(), model)
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(models, model))); err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(dir, "parity.jsonl")
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, bytes.Replace(text, []byte("39.88166046142578"), []byte("40"), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	o := l.options(t)
-	o.In.Folder = os.DirFS(dir)
+	folder := stump()
+	folder["parity.jsonl"].Data = bytes.Replace(folder["parity.jsonl"].Data, []byte("10.5"), []byte("11"), 1)
+	o.In.Folder = folder
 	before := l.names(t, batchtest.Artifacts, "")
-	if _, err := Try(t.Context(), o); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "parity.jsonl:2") {
+	if _, err := Try(t.Context(), o); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "parity.jsonl:1") {
 		t.Errorf("got %v", err)
 	}
 	if after := l.names(t, batchtest.Artifacts, ""); !slices.Equal(before, after) || len(l.Runs(t)) != 0 {
@@ -154,7 +149,7 @@ func TestAFailedTrialCanBeTriedAgain(t *testing.T) {
 	})
 	for _, attempt := range []string{"1", "2"} {
 		_, err := Try(t.Context(), l.options(t))
-		if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "is failed: as the test says") || !strings.Contains(err.Error(), "runs --url "+l.url+" show bike-demand-request-") {
+		if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "is failed: as the test says") || !strings.Contains(err.Error(), "runs --url "+l.url+" show stump-request-") {
 			t.Errorf("attempt %s: got %v", attempt, err)
 		}
 	}
@@ -199,7 +194,7 @@ func TestATrialWhoseOutputIsGoneIsTriedAgain(t *testing.T) {
 	if again := l.try(t); again.Attempt != 1 || again.Found { // of rows with another generation
 		t.Errorf("without its rows the result is %+v", again)
 	}
-	if err := l.put(t.Context(), batchtest.Staging, rows, []byte("hr\n1\n")); err != nil {
+	if err := l.put(t.Context(), batchtest.Staging, rows, []byte("x\n1\n")); err != nil {
 		t.Fatal(err)
 	}
 	if again := l.try(t); again.Found {

@@ -3,16 +3,18 @@ package candidate
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"cloud.google.com/go/aiplatform/apiv1/aiplatformpb"
@@ -30,7 +32,7 @@ import (
 
 const (
 	models = "../../models"
-	model  = "bike-demand"
+	model  = "stump"
 	unit   = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 	image  = "registry.example/step@sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 )
@@ -149,10 +151,32 @@ func (s *syncLog) String() string {
 	return s.b.String()
 }
 
-// release is bike-demand as it would be released.
-func release(t testing.TB) *pipeline.PublishInput {
+// stump is a model folder of one tree: 10.5 below five, else 20, which the output rules cut to 15.
+func stump() fstest.MapFS {
+	artifact := `{"version":[2,1,1],"learner":{"attributes":{},"feature_names":["x"],"feature_types":["float"],"gradient_booster":{"name":"gbtree","model":{` +
+		`"gbtree_model_param":{"num_parallel_tree":"1","num_trees":"1"},"tree_info":[0],"iteration_indptr":[0,1],"trees":[{"base_weights":[0,0,0],"categories":[],` +
+		`"categories_nodes":[],"categories_segments":[],"categories_sizes":[],"default_left":[0,0,0],"id":0,"left_children":[1,-1,-1],"right_children":[2,-1,-1],` +
+		`"parents":[2147483647,0,0],"loss_changes":[1,0,0],"split_conditions":[5,10.5,20],"split_indices":[0,0,0],"split_type":[0,0,0],` +
+		`"sum_hessian":[2,1,1],"tree_param":{"num_deleted":"0","num_feature":"1","num_nodes":"3","size_leaf_vector":"1"}}]}},` +
+		`"learner_model_param":{"base_score":"0E0","boost_from_average":"1","num_class":"0","num_feature":"1","num_target":"1"},` +
+		`"objective":{"name":"reg:squarederror","reg_loss_param":{"scale_pos_weight":"1"}}}}`
+	folder := fstest.MapFS{}
+	for name, text := range map[string]string{
+		"artifact/model.json": artifact,
+		"model.yaml": fmt.Sprintf("name: stump\nversion: \"1\"\nserve: [batch]\nartifact: {path: artifact/model.json, format: xgboost, sha256: %x}\n"+
+			"inputs: [{name: x, type: number, nullable: true}]\nfeatures: [x]\noutputs: [{name: y, max: 15}]\nid_columns: [ticket]\nbatch: {uploads: {prefix: stump/}}\n",
+			sha256.Sum256([]byte(artifact))),
+		"parity.jsonl": "{\"instance\":{\"x\":1},\"prediction\":10.5}\n\n{\"instance\":{\"x\":9},\"prediction\":20}\n{\"instance\":{\"x\":null},\"prediction\":20}\n",
+	} {
+		folder[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+	}
+	return folder
+}
+
+// release is a model folder as it would be released.
+func release(t testing.TB, folder fs.FS) *pipeline.PublishInput {
 	t.Helper()
-	m, err := manifest.LoadDir(os.DirFS(models), model)
+	m, err := manifest.Load(folder, manifest.File)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,16 +189,16 @@ func release(t testing.TB) *pipeline.PublishInput {
 		t.Fatal(err)
 	}
 	return &pipeline.PublishInput{
-		Folder: os.DirFS(filepath.Join(models, model)), Manifest: m, Spec: text, Image: image, Commit: "c0ffee",
+		Folder: folder, Manifest: m, Spec: text, Image: image, Commit: "c0ffee",
 		Now: time.Date(2026, time.June, 1, 12, 0, 0, 0, time.UTC),
 	}
 }
 
-// options try bike-demand in the lab.
+// options try the stump in the lab.
 func (l *lab) options(t testing.TB) Options {
 	t.Helper()
 	return Options{
-		In: release(t), Storage: l.Storage, Artifacts: batchtest.Artifacts, Staging: batchtest.Staging, Trigger: l.url, Unit: unit,
+		In: release(t, stump()), Storage: l.Storage, Artifacts: batchtest.Artifacts, Staging: batchtest.Staging, Trigger: l.url, Unit: unit,
 		HTTP: &http.Client{Transport: &http.Transport{}}, Deadline: time.Minute, Poll: 5 * time.Millisecond, Log: &l.log,
 	}
 }
@@ -204,10 +228,10 @@ func (l *lab) names(t *testing.T, bucket, prefix string) []string {
 	}
 }
 
-// untouched checks that production is as it was: no pointer of the model, nothing in the outbox.
+// untouched checks that production is as it was: no pointer but that of the lab's own model, nothing in the outbox.
 func (l *lab) untouched(t *testing.T) {
 	t.Helper()
-	if got := l.names(t, batchtest.Artifacts, pipeline.PointerObject(model)); len(got) != 0 {
+	if got := l.names(t, batchtest.Artifacts, "released/"); len(got) != 1 {
 		t.Errorf("the pointer moved: %q", got)
 	}
 	if got := l.names(t, batchtest.Outbox, ""); len(got) != 0 {

@@ -165,7 +165,7 @@ func TestRowsThatNoFileCanCarryAreNamed(t *testing.T) {
 
 func TestTheRowsOfBikeDemand(t *testing.T) {
 	t.Parallel()
-	r, err := readRows(os.DirFS(filepath.Join(models, model)))
+	r, err := readRows(os.DirFS(filepath.Join(models, "bike-demand")))
 	if err != nil {
 		t.Fatal(err)
 	}
