@@ -1,11 +1,3 @@
-// Package onnx scores ONNX models of tables: what skl2onnx and onnxmltools make of scikit-learn pipelines, LightGBM and
-// XGBoost. It reads the operators of ai.onnx.ml but the support vector machines, and those of ai.onnx that such pipelines
-// contain, and gives ONNX Runtime's values on one thread: the same bits for tree ensembles and for all that is not listed as
-// approximate in compile.go, which is within a few units in the last place. The bits of a row do not depend on the number of
-// rows or goroutines, nor on the CPU.
-//
-// A graph is compiled to steps over blocks of rows. Every value of it is a small tensor for each row, or a constant, which is
-// computed once; what mixes rows is refused. It is not for images, texts as such, or training.
 package onnx
 
 import (
