@@ -94,6 +94,7 @@ func TestDeployRefuses(t *testing.T) {
 		"no branch":            {func(dir string, b *change.Build) { b.Branch = ""; git(t, dir, "switch", "-q", "--detach") }, nil, nil, "set BRANCH_NAME=main"},
 		"another commit":       {func(dir string, _ *change.Build) { git(t, dir, "commit", "-q", "--allow-empty", "-m", "y") }, nil, nil, "run: make changed"},
 		"no project":           {nil, map[string]string{"GOOGLE_CLOUD_PROJECT": ""}, nil, "where to? give --project and --region"},
+		"not a deployment":     {func(_ string, b *change.Build) { b.Branch = "mine" }, map[string]string{"DEPLOY": "false", "PATH": ""}, nil, ""},
 		"no gcloud":            {nil, map[string]string{"PATH": ""}, nil, "gcloud is not on PATH: install it"},
 		"a unit that is none":  {nil, nil, []string{"predict@none"}, `"predict@none" is no unit of this build`},
 		"only asked, and fine": {nil, nil, []string{"--ready"}, ""},
