@@ -129,9 +129,6 @@ func (d *deployCmd) Run(ctx context.Context, c console, ci *ciCmd) (err error) {
 	if yes, err := c.deploys(); !yes {
 		return err
 	}
-	if yes, err := c.deploys(); !yes && !d.DryRun {
-		return err
-	}
 	build := &change.Build{}
 	if !d.Ready {
 		if build, err = d.read(ctx, c, ci.Repo); err != nil {
