@@ -20,11 +20,11 @@
 // number of rows or goroutines, nor on the CPU.
 //
 //   - The same bits: tree ensembles of all versions (sums in the order of the trees, from 0, base values last; LOGISTIC,
-//     SOFTMAX and SOFTMAX_ZERO of them), Scaler, Normalizer, Imputer, Binarizer, encoders, arithmetic, comparisons, Sigmoid,
+//     SOFTMAX, SOFTMAX_ZERO and PROBIT of them), Scaler, Normalizer, Imputer, Binarizer, encoders, arithmetic, comparisons, Sigmoid,
 //     Tanh, Sqrt, all that moves elements.
 //   - The same bits as for two or more rows: LinearRegressor, LinearClassifier, Gemm, MatMul. The runtime adds up one row in
 //     another order than several, so it differs from itself; its order for several rows is taken: one fused step a column.
-//   - Within 4 units in the last place: Exp, Log, Pow, Softmax, PROBIT, ReduceSum, ReduceMean and the other sums, whose order
+//   - Within 4 units in the last place: Exp, Log, Pow, Softmax, ReduceSum, ReduceMean and the other sums, whose order
 //     in the runtime depends on its build.
 //
 // The runtime itself depends on more: with several threads it adds up halves of the trees for batches, and for single rows

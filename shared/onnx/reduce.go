@@ -18,7 +18,7 @@ var (
 	reduceProduct   = reduction{multiplied[float32], multiplied[float64], multiplied[int64]}
 	reduceL1        = reduction{sizes[float32], sizes[float64], sizes[int64]}
 	reduceL2        = reduction{length, nil, nil}
-	reduceSquares   = reduction{squares[float32], squares[float64], squares[int64]}
+	reduceSquares   = reduction{squares, nil, nil}
 	reduceLogSumExp = reduction{logSumExp, nil, nil}
 	reduceMost      = reduction{highest[float32], highest[float64], highest[int64]}
 	reduceLeast     = reduction{lowest[float32], lowest[float64], lowest[int64]}
@@ -50,10 +50,10 @@ func sizes[T float32 | float64 | int64](x []T, at, step, n int) T {
 	return sum
 }
 
-func squares[T float32 | float64 | int64](x []T, at, step, n int) T {
-	var sum T
+func squares(x []float32, at, step, n int) float32 {
+	var sum float32
 	for i := range n {
-		sum += T(x[at+i*step] * x[at+i*step])
+		sum += float32(x[at+i*step] * x[at+i*step])
 	}
 	return sum
 }
