@@ -44,7 +44,7 @@ func TestARecordThatCannotBeWritten(t *testing.T) {
 		want  string // of the error
 		truth bool   // the record says what serves
 	}{
-		"is not written":                     {badRecords{}, "could not be recorded: no answer; all traffic is back on predict-tiny-00002", true},
+		"is not written":                     {badRecords{}, "predict@tiny: it could not be recorded: no answer; all traffic is back on predict-tiny-00002", true},
 		"is written, and the answer is lost": {badRecords{applied: true}, "", true},
 		"and not be looked at":               {badRecords{blind: true}, "whether that is recorded cannot be seen", false},
 		"is written, and cannot be seen":     {badRecords{applied: true, blind: true}, "whether that is recorded cannot be seen", true},

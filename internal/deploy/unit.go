@@ -146,7 +146,7 @@ func (d *deployment) record(ctx context.Context, s *script, r change.Record, und
 		case rerr == nil && is != nil && is.Hash == r.Hash && is.Deployed.Equal(r.Deployed):
 			return nil
 		case rerr == nil:
-			return undo(outer, fmt.Errorf("it serves, and could not be recorded: %w", err))
+			return undo(outer, fmt.Errorf("it could not be recorded: %w", err))
 		}
 		return fmt.Errorf("it serves, and whether that is recorded cannot be seen (%w): the next deployment records it", errors.Join(err, rerr))
 	})
