@@ -113,7 +113,7 @@ func (b *obliviousLayout) question(s *Question) (question, error) {
 		b.slotOf[slot] = i
 		b.k.slots = append(b.k.slots, slot)
 	}
-	return question{slot: i, border: border + 0}, nil // -0 asks what 0 asks
+	return question{slot: i, border: border}, nil
 }
 
 // set finds or makes the number of a set of codes.
