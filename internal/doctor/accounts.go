@@ -37,7 +37,7 @@ func checkAccounts(ctx context.Context, p *probe) []Finding {
 	for _, id := range append(want, p.wantServices()...) {
 		switch email := p.email(id); {
 		case !there[email]:
-			problems = append(problems, fail(do(applyCommand), "the account %s does not exist", id))
+			problems = append(problems, fail(p.apply(), "the account %s does not exist", id))
 		case !enabled[email]:
 			problems = append(problems, fail(do("gcloud iam service-accounts enable "+email+" --project="+p.project), "the account %s is disabled", id))
 		}
@@ -129,14 +129,14 @@ func checkSubmitters(_ context.Context, p *probe) []Finding {
 	}
 	for _, id := range []string{onUpload, batchTrigger, runner} {
 		if member := p.member(id); !p.policy.has(member, "roles/aiplatform.*", own) {
-			fix := do(applyCommand)
+			fix := p.apply()
 			if id == runner {
 				fix = do(p.grant(member, "roles/aiplatform.user"))
 			}
 			problems = append(problems, fail(fix, "%s has no role on Vertex: runs cannot start", id))
 		}
 		if member := p.member(id); !p.policy.has(member, "roles/datastore.*", own) {
-			problems = append(problems, fail(do(applyCommand), "%s has no role on Firestore: runs are not recorded", id))
+			problems = append(problems, fail(p.apply(), "%s has no role on Firestore: runs are not recorded", id))
 		}
 	}
 	return orGood(problems, "%s, %s and %s may start runs and record them", onUpload, batchTrigger, runner)

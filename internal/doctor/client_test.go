@@ -67,7 +67,7 @@ func TestQuotaProject(t *testing.T) {
 	}
 }
 
-func TestNamesOfADomainsProject(t *testing.T) {
+func TestNamesOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	p := &probe{project: "example.com:models", o: Options{Prefix: "acme"}}
 	if got := p.email("deployer"); got != "deployer@models.example.com.iam.gserviceaccount.com" {
@@ -75,6 +75,10 @@ func TestNamesOfADomainsProject(t *testing.T) {
 	}
 	if got := p.bucket(inbox); got != "acme-inbox" {
 		t.Error(got)
+	}
+	p = &probe{project: "p", region: "r", o: Options{Prefix: "acme", Database: "runs"}}
+	if got := p.apply("a"); !slices.Equal(got, []string{"a", "TF_VAR_project=p TF_VAR_region=r TF_VAR_bucket_prefix=acme TF_VAR_firestore_database=runs make plan-terraform STATE=p-terraform", "make apply-terraform"}) {
+		t.Errorf("%q", got)
 	}
 	if host, path := getProject.fill(map[string]string{"project": "example.com:models"}); host+"/"+path != "cloudresourcemanager.googleapis.com/v3/projects/example.com:models" {
 		t.Error(host, path)

@@ -15,17 +15,17 @@ func checkDatabase(ctx context.Context, p *probe) []Finding {
 	var d struct{ Type, LocationID, DeleteProtectionState, PointInTimeRecoveryEnablement string }
 	name := p.database()
 	if err := p.api.call(ctx, database, p.at("database", name), nil, nil, &d); status(err) == http.StatusNotFound {
-		return []Finding{fail(do(applyCommand), "there is no database %s", name)}
+		return []Finding{fail(p.apply(), "there is no database %s", name)}
 	} else if err != nil {
 		return p.unread(err, "the database "+name)
 	}
 	quoted := "'" + name + "'" // the parentheses of (default) are the shell's
 	var problems []Finding
 	if d.Type != "FIRESTORE_NATIVE" {
-		problems = append(problems, fail(do("# a database that is used otherwise keeps its mode; choose another one with the variable firestore_database, then", applyCommand), "%s is in %s mode, expected native", name, strings.ToLower(strings.ReplaceAll(d.Type, "_", " "))))
+		problems = append(problems, fail(p.apply("# a database that is used otherwise keeps its mode; choose another one with the variable firestore_database, then"), "%s is in %s mode, expected native", name, strings.ToLower(strings.ReplaceAll(d.Type, "_", " "))))
 	}
 	if d.LocationID != p.region && !multiRegion(d.LocationID, p.region) {
-		problems = append(problems, warn(do("# a database cannot move; choose another one with the variable firestore_database, then", applyCommand), "%s is in %s, not in %s: each step of a run waits for another region", name, d.LocationID, p.region))
+		problems = append(problems, warn(p.apply("# a database cannot move; choose another one with the variable firestore_database, then"), "%s is in %s, not in %s: each step of a run waits for another region", name, d.LocationID, p.region))
 	}
 	if d.DeleteProtectionState != "DELETE_PROTECTION_ENABLED" {
 		problems = append(problems, warn(do("gcloud firestore databases update --database="+quoted+" --delete-protection --project="+p.project), "%s can be deleted by one command", name))
@@ -95,7 +95,7 @@ func checkIndexes(ctx context.Context, p *probe) []Finding {
 		case "CREATING":
 			problems = append(problems, warn(do("gcloud firestore indexes composite list --project="+p.project+" --database='"+p.database()+"'"), "the index (%s) is being built; its queries fail until then", w.key()))
 		case "NEEDS_REPAIR":
-			problems = append(problems, fail(do("gcloud firestore indexes composite list --project="+p.project+" --database='"+p.database()+"'", "# delete the one in need of repair, then", applyCommand), "the index (%s) needs repair", w.key()))
+			problems = append(problems, fail(p.apply("gcloud firestore indexes composite list --project="+p.project+" --database='"+p.database()+"'", "# delete the one in need of repair, then"), "the index (%s) needs repair", w.key()))
 		default:
 			problems = append(problems, fail(do(w.command(p)), "the index (%s) is missing: listing runs fails", w.key()))
 		}
@@ -130,7 +130,7 @@ func checkRegistry(ctx context.Context, p *probe) []Finding {
 		r, ok := found[name]
 		switch {
 		case !ok:
-			problems = append(problems, fail(do(applyCommand), "there is no repository %s in %s", name, p.region))
+			problems = append(problems, fail(p.apply(), "there is no repository %s in %s", name, p.region))
 		case r.Format != "DOCKER":
 			problems = append(problems, fail(do("gcloud artifacts repositories describe "+name+" --location="+p.region+" --project="+p.project), "the repository %s holds %s, expected Docker images", name, r.Format))
 		case name == functions && r.DockerConfig.ImmutableTags:

@@ -159,8 +159,5 @@ func orGood(problems []Finding, format string, args ...any) []Finding {
 // do is a fix of these lines.
 func do(lines ...string) []string { return lines }
 
-// Commands that mend what Terraform or the deployment make.
-const (
-	applyCommand  = "terraform -chdir=terraform apply"
-	deployCommand = "make deploy"
-)
+// deployCommand mends what deployments make.
+const deployCommand = "make deploy"

@@ -186,7 +186,7 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"check":"buckets","status":"fail","message":"gs://acme-prod-outbox does not exist","fix":["terraform -chdir=terraform apply"]}`
+	want := `{"check":"buckets","status":"fail","message":"gs://acme-prod-outbox does not exist","fix":["` + plan + `","` + act + `"]}`
 	if !strings.Contains(string(b), want) || !strings.HasPrefix(string(b), `{"project":"acme-prod","region":"europe-west1","findings":[`) {
 		t.Errorf("%s", b)
 	}

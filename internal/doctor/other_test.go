@@ -26,22 +26,22 @@ var otherFaults = []brokenProject{
 		"# only if this account shall apply the infrastructure; an owner of the project runs",
 		`gcloud projects add-iam-policy-binding acme-prod --member="user:$(gcloud config get account)" --role=roles/serviceusage.serviceUsageAdmin --condition=None`)},
 	{"an account is disabled", with(get("iam", "v1/projects/acme-prod/serviceAccounts"), func(o object) { o["accounts"].(things)[1].(object)["disabled"] = true }), "accounts", Fail, "the account deployer is disabled", do("gcloud iam service-accounts enable deployer@acme-prod.iam.gserviceaccount.com --project=acme-prod")},
-	{"a function may not record runs", drop(policyKey, "roles/datastore.user", sa("pipeline-runner")), "submitters", Fail, "pipeline-runner has no role on Firestore", do(apply)},
+	{"a function may not record runs", drop(policyKey, "roles/datastore.user", sa("pipeline-runner")), "submitters", Fail, "pipeline-runner has no role on Firestore", do(plan, act)},
 
 	{"a bucket is elsewhere", bucketIs("inbox", "location", "US"), "buckets", Fail, "gs://acme-prod-inbox is in us, expected europe-west1", do(
 		"gcloud storage buckets relocate gs://acme-prod-inbox --location=europe-west1", "# or look at the region of the bucket:", "bin/millrace doctor --region us")},
 	{"a bucket is another's", refused(get("storage", "storage/v1/b/acme-prod-inbox"), http.StatusForbidden, ""), "buckets", Fail, "is another project's", do(
-		"gcloud storage buckets describe gs://acme-prod-inbox", "# if it belongs to another project, choose other names with the variable bucket_prefix, then", apply)},
+		"gcloud storage buckets describe gs://acme-prod-inbox", "# if it belongs to another project, choose other names with the variable bucket_prefix, then", plan, act)},
 	{"a bucket has object rights", bucketIs("outbox", "iamConfiguration.uniformBucketLevelAccess.enabled", false), "buckets", Fail, "no uniform access", do("gcloud storage buckets update gs://acme-prod-outbox --uniform-bucket-level-access")},
 	{"a bucket may be opened", bucketIs("artifacts", "iamConfiguration.publicAccessPrevention", "inherited"), "buckets", Fail, "may be made public", do("gcloud storage buckets update gs://acme-prod-artifacts --public-access-prevention")},
-	{"the inbox tells nobody", with(get("storage", "storage/v1/b/acme-prod-inbox/notificationConfigs"), func(o object) { delete(o, "items") }), "notification", Fail, "tells nobody of uploads", do(apply)},
+	{"the inbox tells nobody", with(get("storage", "storage/v1/b/acme-prod-inbox/notificationConfigs"), func(o object) { delete(o, "items") }), "notification", Fail, "tells nobody of uploads", do(plan, act)},
 	{"the inbox tells of deletions", with(get("storage", "storage/v1/b/acme-prod-inbox/notificationConfigs"), func(o object) {
 		o["items"].(things)[0].(object)["event_types"] = things{"OBJECT_DELETE"}
-	}), "notification", Fail, "tells nobody of uploads", do(apply)},
-	{"no topic", without(get("pubsub", "v1/projects/acme-prod/topics/uploads:getIamPolicy")), "publisher", Fail, "the topic uploads does not exist", do(apply)},
+	}), "notification", Fail, "tells nobody of uploads", do(plan, act)},
+	{"no topic", without(get("pubsub", "v1/projects/acme-prod/topics/uploads:getIamPolicy")), "publisher", Fail, "the topic uploads does not exist", do(plan, act)},
 
-	{"no subscription", without(pushKey), "push", Fail, "uploads are delivered to nobody", do(apply)},
-	{"a subscription of a deleted topic", with(pushKey, func(o object) { o["topic"] = "_deleted-topic_" }), "push", Fail, "hangs on _deleted-topic_", do("gcloud pubsub subscriptions delete uploads-push --project=acme-prod", apply)},
+	{"no subscription", without(pushKey), "push", Fail, "uploads are delivered to nobody", do(plan, act)},
+	{"a subscription of a deleted topic", with(pushKey, func(o object) { o["topic"] = "_deleted-topic_" }), "push", Fail, "hangs on _deleted-topic_", do("gcloud pubsub subscriptions delete uploads-push --project=acme-prod", plan, act)},
 	{"a subscription that expires", with(pushKey, func(o object) { o["expirationPolicy"] = object{"ttl": "2678400s"} }), "push", Warn, "is deleted after 2678400s", do("gcloud pubsub subscriptions update uploads-push --expiration-period=never --project=acme-prod")},
 	{"a subscription in error", with(pushKey, func(o object) { o["state"] = "RESOURCE_ERROR" }), "push", Fail, "cannot deliver", do("gcloud pubsub subscriptions describe uploads-push --project=acme-prod")},
 	{"no dead-letter topic", with(pushKey, func(o object) { delete(o, "deadLetterPolicy") }), "dead-letters", Fail, "what cannot be delivered is lost", do(
@@ -52,19 +52,19 @@ var otherFaults = []brokenProject{
 		"gcloud pubsub topics add-iam-policy-binding uploads-dead --project=acme-prod --member=serviceAccount:service-123@gcp-sa-pubsub.iam.gserviceaccount.com --role=roles/pubsub.publisher")},
 	{"Pub/Sub may not take dead letters", drop(get("pubsub", "v1/projects/acme-prod/subscriptions/uploads-push:getIamPolicy"), "roles/pubsub.subscriber", agentOf("gcp-sa-pubsub")), "dead-letters", Fail, "dead letters cannot be taken from there", do(
 		"gcloud pubsub subscriptions add-iam-policy-binding uploads-push --project=acme-prod --member=serviceAccount:service-123@gcp-sa-pubsub.iam.gserviceaccount.com --role=roles/pubsub.subscriber")},
-	{"no dead topic", without(get("pubsub", "v1/projects/acme-prod/topics/uploads-dead:getIamPolicy")), "dead-letters", Fail, "there is no topic uploads-dead", do(apply)},
+	{"no dead topic", without(get("pubsub", "v1/projects/acme-prod/topics/uploads-dead:getIamPolicy")), "dead-letters", Fail, "there is no topic uploads-dead", do(plan, act)},
 
-	{"the database is in Datastore mode", databaseIs("type", "DATASTORE_MODE"), "database", Fail, "is in datastore mode mode, expected native", do("# a database that is used otherwise keeps its mode; choose another one with the variable firestore_database, then", apply)},
-	{"the database is elsewhere", databaseIs("locationId", "nam5"), "database", Warn, "is in nam5, not in europe-west1", do("# a database cannot move; choose another one with the variable firestore_database, then", apply)},
+	{"the database is in Datastore mode", databaseIs("type", "DATASTORE_MODE"), "database", Fail, "is in datastore mode mode, expected native", do("# a database that is used otherwise keeps its mode; choose another one with the variable firestore_database, then", plan, act)},
+	{"the database is elsewhere", databaseIs("locationId", "nam5"), "database", Warn, "is in nam5, not in europe-west1", do("# a database cannot move; choose another one with the variable firestore_database, then", plan, act)},
 	{"the database may be deleted", databaseIs("deleteProtectionState", "DELETE_PROTECTION_DISABLED"), "database", Warn, "can be deleted by one command", do("gcloud firestore databases update --database='(default)' --delete-protection --project=acme-prod")},
 	{"the database has no past", databaseIs("pointInTimeRecoveryEnablement", "POINT_IN_TIME_RECOVERY_DISABLED"), "database", Warn, "as it was an hour ago", do("gcloud firestore databases update --database='(default)' --enable-pitr --project=acme-prod")},
 	{"an index is missing", indexesAre(func(all things) things { return all[1:] }), "indexes", Fail, "the index (model ascending, created descending) is missing", do(
 		"gcloud firestore indexes composite create --project=acme-prod --database='(default)' --collection-group=runs --query-scope=collection --field-config=field-path=model,order=ascending --field-config=field-path=created,order=descending")},
 	{"an index is being built", indexesAre(func(all things) things { all[0].(object)["state"] = "CREATING"; return all }), "indexes", Warn, "is being built", do("gcloud firestore indexes composite list --project=acme-prod --database='(default)'")},
 	{"an index needs repair", indexesAre(func(all things) things { all[0].(object)["state"] = "NEEDS_REPAIR"; return all }), "indexes", Fail, "needs repair", do(
-		"gcloud firestore indexes composite list --project=acme-prod --database='(default)'", "# delete the one in need of repair, then", apply)},
+		"gcloud firestore indexes composite list --project=acme-prod --database='(default)'", "# delete the one in need of repair, then", plan, act)},
 
-	{"a repository is missing", registryIs(func(all things) things { return all[1:] }), "registry", Fail, "there is no repository functions in europe-west1", do(apply)},
+	{"a repository is missing", registryIs(func(all things) things { return all[1:] }), "registry", Fail, "there is no repository functions in europe-west1", do(plan, act)},
 	{"a repository of another format", registryIs(func(all things) things { all[0].(object)["format"] = "NPM"; return all }), "registry", Fail, "holds NPM, expected Docker images", do("gcloud artifacts repositories describe functions --location=europe-west1 --project=acme-prod")},
 	{"tags of functions may not move", registryIs(func(all things) things {
 		all[0].(object)["dockerConfig"] = object{"immutableTags": true}
@@ -72,7 +72,7 @@ var otherFaults = []brokenProject{
 	}), "registry", Fail, "the second deployment of a function fails", do("gcloud artifacts repositories update functions --no-immutable-tags --location=europe-west1 --project=acme-prod")},
 	{"tags of the step image may move", registryIs(func(all things) things { delete(all[1].(object), "dockerConfig"); return all }), "registry", Warn, "lets tags move", do("gcloud artifacts repositories update images --immutable-tags --location=europe-west1 --project=acme-prod")},
 
-	{"a model without a service", with(servicesKey, func(o object) { o["services"] = o["services"].(things)[:2] }), "services", Fail, "predict-bike-demand does not exist", do(apply, "make deploy")},
+	{"a model without a service", with(servicesKey, func(o object) { o["services"] = o["services"].(things)[:2] }), "services", Fail, "predict-bike-demand does not exist", do(plan, act, "make deploy")},
 	{"a service runs the placeholder", with(servicesKey, func(o object) {
 		t := of(o, "services", "predict-bike-demand")["template"].(object)
 		delete(t, "labels")
@@ -84,7 +84,7 @@ var otherFaults = []brokenProject{
 	{"a revision is not ready", serviceIs("onupload", "terminalCondition", object{"type": "Ready", "state": "CONDITION_FAILED", "message": "The user-provided container failed to start"}), "services", Fail, "the newest revision of onupload is not ready: The user-provided", do(logsOf("onupload"))},
 	{"a service runs as another account", with(servicesKey, func(o object) { delete(of(o, "services", "onupload")["template"].(object), "serviceAccount") }), "services", Fail, "onupload runs as the default account of Compute Engine", do(
 		"gcloud run services update onupload --service-account=onupload@acme-prod.iam.gserviceaccount.com --region=europe-west1 --project=acme-prod")},
-	{"a service of a model that is gone", with(servicesKey, func(o object) { o["services"] = append(o["services"].(things), deployed("predict-old")) }), "services", Warn, "predict-old is there, but the checkout has no such real-time model", do(apply)},
+	{"a service of a model that is gone", with(servicesKey, func(o object) { o["services"] = append(o["services"].(things), deployed("predict-old")) }), "services", Warn, "predict-old is there, but the checkout has no such real-time model", do(plan, act)},
 	{"a service is public", with(get("run", "v2/"+at+"/services/predict-bike-demand:getIamPolicy"), func(o object) {
 		o["bindings"] = append(o["bindings"].(things), object{"role": "roles/run.invoker", "members": things{"allUsers"}})
 	}), "callers", Fail, "predict-bike-demand lets allUsers in", do("gcloud run services remove-iam-policy-binding predict-bike-demand --region=europe-west1 --project=acme-prod --member=allUsers --role=roles/run.invoker")},
@@ -92,9 +92,9 @@ var otherFaults = []brokenProject{
 	{"a caller of the manifest is not let in", drop(get("run", "v2/"+at+"/services/predict-bike-demand:getIamPolicy"), "roles/run.servicesInvoker", "serviceAccount:shop@example.iam.gserviceaccount.com"), "callers", Fail, "serviceAccount:shop@example.iam.gserviceaccount.com may not call predict-bike-demand", do(
 		"gcloud run services add-iam-policy-binding predict-bike-demand --region=europe-west1 --project=acme-prod --member=serviceAccount:shop@example.iam.gserviceaccount.com --role=roles/run.servicesInvoker")},
 
-	{"a schedule without a job", with(jobsKey, func(o object) { o["jobs"] = o["jobs"].(things)[1:] }), "schedules", Fail, "there is no job bike-demand-nightly", do(apply)},
+	{"a schedule without a job", with(jobsKey, func(o object) { o["jobs"] = o["jobs"].(things)[1:] }), "schedules", Fail, "there is no job bike-demand-nightly", do(plan, act)},
 	{"a job is paused", jobIs("reconcile", "state", "PAUSED"), "schedules", Warn, "reconcile is paused", do("gcloud scheduler jobs resume reconcile --location=europe-west1 --project=acme-prod")},
-	{"a job at another time", jobIs("bike-demand-nightly", "schedule", "0 0 * * *"), "schedules", Fail, `runs at "0 0 * * *" in America/New_York, the manifest says "15 2 * * *"`, do(apply)},
+	{"a job at another time", jobIs("bike-demand-nightly", "schedule", "0 0 * * *"), "schedules", Fail, `runs at "0 0 * * *" in America/New_York, the manifest says "15 2 * * *"`, do(plan, act)},
 	{"the last tick failed", jobIs("drain", "status", object{"code": 7, "message": "denied"}), "schedules", Warn, "the last tick of drain failed with code 7 denied", do(logsOf("batchtrigger"), "gcloud scheduler jobs run drain --location=europe-west1 --project=acme-prod")},
 	{"a model is not released", with(get("storage", "storage/v1/b/acme-prod-artifacts/o"), func(o object) { delete(o, "items") }), "released", Fail, "bike-demand is not released", do("make deploy")},
 	{"a model is released that is gone", with(get("storage", "storage/v1/b/acme-prod-artifacts/o"), func(o object) { o["items"] = append(o["items"].(things), object{"name": "released/old.json"}) }), "released", Warn, "released/old.json is released, but", do("gcloud storage rm gs://acme-prod-artifacts/released/old.json")},
@@ -105,7 +105,7 @@ var otherFaults = []brokenProject{
 	{"Eventarc without a publisher", with(get("eventarc", "v1/"+at+"/triggers"), func(o object) {
 		o["triggers"] = things{object{"name": at + "/triggers/onupload", "destination": object{"cloudRun": object{"service": "onupload", "region": region}}}}
 	}), "publisher", Fail, "may not publish: Eventarc gets no upload", do("gcloud storage service-agent --project=acme-prod",
-		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:service-123@gs-project-accounts.iam.gserviceaccount.com --role=roles/pubsub.publisher --condition=None", apply)},
+		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:service-123@gs-project-accounts.iam.gserviceaccount.com --role=roles/pubsub.publisher --condition=None", plan, act)},
 }
 
 func databaseIs(key, value string) func(world) {

@@ -97,8 +97,8 @@ func checkAgents(_ context.Context, p *probe) []Finding {
 		ok++
 	}
 	if len(missing) > 0 {
-		fix = append(fix, "# wait a minute or two until the roles hold everywhere, then", applyCommand)
-		return []Finding{fail(fix, "%s; what works through them is denied", list(missing))}
+		fix = append(fix, "# wait a minute or two until the roles hold everywhere, then")
+		return []Finding{fail(p.apply(fix...), "%s; what works through them is denied", list(missing))}
 	}
 	return good("%d service agents have their roles", ok)
 }

@@ -23,13 +23,13 @@ func checkPush(ctx context.Context, p *probe) []Finding {
 		if p.eventarc(ctx) {
 			return good("uploads come by Eventarc")
 		}
-		return []Finding{fail(do(applyCommand), "there is no subscription %s: uploads are delivered to nobody", pushName)}
+		return []Finding{fail(p.apply(), "there is no subscription %s: uploads are delivered to nobody", pushName)}
 	} else if err != nil {
 		return p.unread(err, "the subscription "+pushName)
 	}
 	var problems []Finding
 	if !strings.HasSuffix(s.Topic, "/topics/"+topic) {
-		problems = append(problems, fail(do("gcloud pubsub subscriptions delete "+pushName+" --project="+p.project, applyCommand), "%s hangs on %s, expected the topic %s", pushName, s.Topic, topic))
+		problems = append(problems, fail(p.apply("gcloud pubsub subscriptions delete "+pushName+" --project="+p.project), "%s hangs on %s, expected the topic %s", pushName, s.Topic, topic))
 	}
 	if to, ok := p.services[onUpload]; ok {
 		right := append([]string{to.URI}, to.URLs...)
@@ -93,7 +93,7 @@ func checkDeadLetters(ctx context.Context, p *probe) []Finding {
 	} {
 		var answer policy
 		if err := p.api.call(ctx, grant.endpoint, p.at(grant.key, grant.name), queryVersion3(), nil, &answer); status(err) == http.StatusNotFound {
-			problems = append(problems, fail(do(applyCommand), "there is no %s %s", grant.key, grant.name))
+			problems = append(problems, fail(p.apply(), "there is no %s %s", grant.key, grant.name))
 		} else if err != nil {
 			return p.unread(err, "who may use the "+grant.key+" "+grant.name)
 		} else if member := p.agent("gcp-sa-pubsub"); !answer.has(member, grant.role) {

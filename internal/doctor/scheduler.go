@@ -52,7 +52,7 @@ func checkJobs(ctx context.Context, p *probe) []Finding {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		j, ok := found[name]
 		if !ok {
-			problems = append(problems, fail(do(applyCommand), "there is no job %s", name))
+			problems = append(problems, fail(p.apply(), "there is no job %s", name))
 			continue
 		}
 		problems = append(problems, p.jobProblems(name, j, want[name])...)
@@ -67,7 +67,7 @@ func (p *probe) jobProblems(name string, j job, want *manifest.Schedule) []Findi
 		problems = append(problems, warn(do("gcloud scheduler jobs resume "+where), "%s is %s", name, strings.ToLower(j.State)))
 	}
 	if want != nil && (j.Schedule != want.Cron || j.TimeZone != want.Zone) {
-		problems = append(problems, fail(do(applyCommand), "%s runs at %q in %s, the manifest says %q in %s", name, j.Schedule, j.TimeZone, want.Cron, want.Zone))
+		problems = append(problems, fail(p.apply(), "%s runs at %q in %s, the manifest says %q in %s", name, j.Schedule, j.TimeZone, want.Cron, want.Zone))
 	}
 	if to, ok := p.services[batchTrigger]; ok {
 		right := append([]string{to.URI}, to.URLs...)

@@ -60,10 +60,19 @@ func checkInfrastructure(ctx context.Context, p *probe) []Finding {
 	if len(missing) == len(want) {
 		var b bucket
 		if err := p.api.call(ctx, getBucket, p.at("bucket", p.bucket(artifacts)), nil, nil, &b); status(err) == http.StatusNotFound {
-			return []Finding{fail(do("terraform -chdir=terraform init", applyCommand), "nothing of Millrace is in %s, region %s, yet", p.project, p.region)}
+			return []Finding{fail(p.apply(p.makeState(ctx)...), "nothing of Millrace is in %s, region %s, yet", p.project, p.region)}
 		}
 	}
 	return good("%d of %d services are there", len(want)-len(missing), len(want))
+}
+
+// makeState is the command that makes the bucket of Terraform's state, which Terraform itself cannot; nothing if it is there.
+func (p *probe) makeState(ctx context.Context) []string {
+	var b bucket
+	if err := p.api.call(ctx, getBucket, p.at("bucket", p.stateBucket()), nil, nil, &b); status(err) != http.StatusNotFound {
+		return nil
+	}
+	return do(fmt.Sprintf("gcloud storage buckets create gs://%s --project=%s --location=%s --uniform-bucket-level-access --public-access-prevention", p.stateBucket(), p.project, p.region))
 }
 
 // checkServices compares the services with the checkout's models.
@@ -74,7 +83,7 @@ func checkServices(_ context.Context, p *probe) []Finding {
 		s, ok := p.services[name]
 		switch {
 		case !ok:
-			problems = append(problems, fail(do(applyCommand, deployCommand), "%s does not exist", name))
+			problems = append(problems, fail(append(p.apply(), deployCommand), "%s does not exist", name))
 		case s.undeployed():
 			problems = append(problems, fail(do(deployCommand), "%s still runs the placeholder", name))
 		case s.TerminalCondition.State == "CONDITION_FAILED":
@@ -86,7 +95,7 @@ func checkServices(_ context.Context, p *probe) []Finding {
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.services)) {
 		if p.models != nil && strings.HasPrefix(name, serviceOf("")) && p.services[name].Labels["managed-by"] == "millrace" && !slices.Contains(want, name) {
-			problems = append(problems, warn(do(applyCommand), "%s is there, but the checkout has no such real-time model", name))
+			problems = append(problems, warn(p.apply(), "%s is there, but the checkout has no such real-time model", name))
 		}
 	}
 	return orGood(problems, "%d are deployed and ready, each as its own account", len(want))

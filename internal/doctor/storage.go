@@ -38,9 +38,9 @@ func checkBuckets(ctx context.Context, p *probe) []Finding {
 		var b bucket
 		switch err := p.api.call(ctx, getBucket, p.at("bucket", name), nil, nil, &b); {
 		case status(err) == http.StatusNotFound:
-			problems = append(problems, fail(do(applyCommand), "gs://%s does not exist", name))
+			problems = append(problems, fail(p.apply(), "gs://%s does not exist", name))
 		case status(err) == http.StatusForbidden && !disabled(err):
-			problems = append(problems, fail(do("gcloud storage buckets describe gs://"+name, "# if it belongs to another project, choose other names with the variable bucket_prefix, then", applyCommand),
+			problems = append(problems, fail(p.apply("gcloud storage buckets describe gs://"+name, "# if it belongs to another project, choose other names with the variable bucket_prefix, then"),
 				"gs://%s is another project's, or %s may not read it", name, orSomeone(p.account)))
 		case err != nil:
 			return p.unread(err, "gs://"+name)
@@ -85,7 +85,7 @@ func checkNotification(ctx context.Context, p *probe) []Finding {
 			return good("gs://%s tells the topic %s", p.bucket(inbox), topic)
 		}
 	}
-	return []Finding{fail(do(applyCommand), "gs://%s tells nobody of uploads: runs begin only with the reconcile sweep", p.bucket(inbox))}
+	return []Finding{fail(p.apply(), "gs://%s tells nobody of uploads: runs begin only with the reconcile sweep", p.bucket(inbox))}
 }
 
 // checkPublisher looks for the grant without which notifications are lost silently.
@@ -95,11 +95,11 @@ func checkPublisher(ctx context.Context, p *probe) []Finding {
 		if p.policy.has(member, "roles/pubsub.publisher") {
 			return good("Cloud Storage may publish for Eventarc")
 		}
-		return []Finding{fail(do("gcloud storage service-agent --project="+p.project, p.grant(member, "roles/pubsub.publisher"), applyCommand), "%s may not publish: Eventarc gets no upload", strings.TrimPrefix(member, "serviceAccount:"))}
+		return []Finding{fail(p.apply("gcloud storage service-agent --project="+p.project, p.grant(member, "roles/pubsub.publisher")), "%s may not publish: Eventarc gets no upload", strings.TrimPrefix(member, "serviceAccount:"))}
 	}
 	var answer policy
 	if err := p.api.call(ctx, topicPolicy, p.at("topic", topic), queryVersion3(), nil, &answer); status(err) == http.StatusNotFound {
-		return []Finding{fail(do(applyCommand), "the topic %s does not exist", topic)}
+		return []Finding{fail(p.apply(), "the topic %s does not exist", topic)}
 	} else if err != nil {
 		return p.unread(err, "who may publish to the topic "+topic)
 	}

@@ -5,7 +5,11 @@ import (
 	"net/http"
 )
 
-const apply = "terraform -chdir=terraform apply"
+// What applies the infrastructure again.
+const (
+	plan = "TF_VAR_project=acme-prod TF_VAR_region=europe-west1 make plan-terraform STATE=acme-prod-terraform"
+	act  = "make apply-terraform"
+)
 
 // stuckPoints are the places where people who set up such systems stop, each with the command that gets them on.
 var stuckPoints = []brokenProject{
@@ -13,22 +17,22 @@ var stuckPoints = []brokenProject{
 	{"no agent of Pub/Sub yet", drop(policyKey, "roles/pubsub.serviceAgent", agentOf("gcp-sa-pubsub")), "agents", Fail, "service-123@gcp-sa-pubsub.iam.gserviceaccount.com does not have roles/pubsub.serviceAgent", do(
 		"gcloud beta services identity create --service=pubsub.googleapis.com --project=acme-prod",
 		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:service-123@gcp-sa-pubsub.iam.gserviceaccount.com --role=roles/pubsub.serviceAgent --condition=None",
-		"# wait a minute or two until the roles hold everywhere, then", apply)},
+		"# wait a minute or two until the roles hold everywhere, then", plan, act)},
 	{"Eventarc chosen, and its agent late", drop(policyKey, "roles/eventarc.serviceAgent", agentOf("gcp-sa-eventarc")), "agents", Fail, "gcp-sa-eventarc", do(
 		"gcloud beta services identity create --service=eventarc.googleapis.com --project=acme-prod",
 		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:service-123@gcp-sa-eventarc.iam.gserviceaccount.com --role=roles/eventarc.serviceAgent --condition=None",
-		"# wait a minute or two until the roles hold everywhere, then", apply)},
+		"# wait a minute or two until the roles hold everywhere, then", plan, act)},
 	{"no agent of Cloud Scheduler", drop(policyKey, "roles/cloudscheduler.serviceAgent", agentOf("gcp-sa-cloudscheduler")), "agents", Fail, "gcp-sa-cloudscheduler", do(
 		"gcloud beta services identity create --service=cloudscheduler.googleapis.com --project=acme-prod",
 		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:service-123@gcp-sa-cloudscheduler.iam.gserviceaccount.com --role=roles/cloudscheduler.serviceAgent --condition=None",
-		"# wait a minute or two until the roles hold everywhere, then", apply)},
+		"# wait a minute or two until the roles hold everywhere, then", plan, act)},
 	{"Cloud Storage may not publish", drop(get("pubsub", "v1/projects/acme-prod/topics/uploads:getIamPolicy"), "roles/pubsub.publisher", agentOf("gs-project-accounts")), "publisher", Fail, "uploads are not heard of", do(
 		"gcloud storage service-agent --project=acme-prod",
 		"gcloud pubsub topics add-iam-policy-binding uploads --project=acme-prod --member=serviceAccount:service-123@gs-project-accounts.iam.gserviceaccount.com --role=roles/pubsub.publisher")},
 	{"nothing was applied", func(w world) {
 		w[servicesKey] = object{}
 		delete(w, get("storage", "storage/v1/b/acme-prod-artifacts"))
-	}, "infrastructure", Fail, "nothing of Millrace is in acme-prod, region europe-west1, yet", do("terraform -chdir=terraform init", apply)},
+	}, "infrastructure", Fail, "nothing of Millrace is in acme-prod, region europe-west1, yet", do("gcloud storage buckets create gs://acme-prod-terraform --project=acme-prod --location=europe-west1 --uniform-bucket-level-access --public-access-prevention", plan, act)},
 	{"APIs are off", all(apiOff("run.googleapis.com"), apiOff("aiplatform.googleapis.com")), "apis", Fail, "not enabled: aiplatform.googleapis.com, run.googleapis.com", do(
 		"gcloud services enable aiplatform.googleapis.com run.googleapis.com --project=acme-prod")},
 	{"no billing account", with(get("cloudbilling", "v1/projects/acme-prod/billingInfo"), func(o object) { o["billingEnabled"] = false }), "billing", Fail, "no billing account", do(
@@ -74,11 +78,11 @@ var stuckPoints = []brokenProject{
 		`gcloud iam workload-identity-pools providers update-oidc actions --workload-identity-pool=github --location=global --project=acme-prod --attribute-condition="assertion.repository == 'acme/models'"`)},
 
 	// 7 Something that others are expected to have made is missing: a bucket, a database, a role.
-	{"a bucket is missing", without(get("storage", "storage/v1/b/acme-prod-staging")), "buckets", Fail, "gs://acme-prod-staging does not exist", do(apply)},
-	{"the database is missing", without(get("firestore", "v1/projects/acme-prod/databases/(default)")), "database", Fail, "there is no database (default)", do(apply)},
+	{"a bucket is missing", without(get("storage", "storage/v1/b/acme-prod-staging")), "buckets", Fail, "gs://acme-prod-staging does not exist", do(plan, act)},
+	{"the database is missing", without(get("firestore", "v1/projects/acme-prod/databases/(default)")), "database", Fail, "there is no database (default)", do(plan, act)},
 	{"the runner has no role on Vertex", drop(policyKey, "roles/aiplatform.user", sa("pipeline-runner")), "submitters", Fail, "pipeline-runner has no role on Vertex", do(
 		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:pipeline-runner@acme-prod.iam.gserviceaccount.com --role=roles/aiplatform.user --condition=None")},
-	{"an account is missing", with(get("iam", "v1/projects/acme-prod/serviceAccounts"), func(o object) { o["accounts"] = o["accounts"].(things)[1:] }), "accounts", Fail, "the account pipeline-runner does not exist", do(apply)},
+	{"an account is missing", with(get("iam", "v1/projects/acme-prod/serviceAccounts"), func(o object) { o["accounts"] = o["accounts"].(things)[1:] }), "accounts", Fail, "the account pipeline-runner does not exist", do(plan, act)},
 
 	// 8 The quota of CPUs.
 	{"few CPUs on Vertex", func(w world) {
