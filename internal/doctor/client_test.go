@@ -80,6 +80,9 @@ func TestNamesOfAnotherForm(t *testing.T) {
 	if got := p.apply("a"); !slices.Equal(got, []string{"a", "TF_VAR_project=p TF_VAR_region=r TF_VAR_bucket_prefix=acme TF_VAR_firestore_database=runs make plan-terraform STATE=p-terraform", "make apply-terraform"}) {
 		t.Errorf("%q", got)
 	}
+	if got := p.deploy(); got != "make deploy PROJECT=p REGION=r ARTIFACTS=acme-artifacts STAGING=acme-staging" {
+		t.Error(got)
+	}
 	if host, path := getProject.fill(map[string]string{"project": "example.com:models"}); host+"/"+path != "cloudresourcemanager.googleapis.com/v3/projects/example.com:models" {
 		t.Error(host, path)
 	}

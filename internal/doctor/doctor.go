@@ -158,6 +158,3 @@ func orGood(problems []Finding, format string, args ...any) []Finding {
 
 // do is a fix of these lines.
 func do(lines ...string) []string { return lines }
-
-// deployCommand mends what deployments make.
-const deployCommand = "make deploy"

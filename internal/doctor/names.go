@@ -89,6 +89,15 @@ func (p *probe) apply(before ...string) []string {
 	return append(before, variables+" make plan-terraform STATE="+p.stateBucket(), "make apply-terraform")
 }
 
+// deploy is the command that mends what deployments make.
+func (p *probe) deploy() string {
+	command := "make deploy PROJECT=" + p.project + " REGION=" + p.region
+	if p.o.Prefix != "" {
+		command += " ARTIFACTS=" + p.bucket(artifacts) + " STAGING=" + p.bucket(staging)
+	}
+	return command
+}
+
 // serving are the models served so.
 func (p *probe) serving(kind string) []*manifest.Manifest {
 	var some []*manifest.Manifest

@@ -72,13 +72,13 @@ var otherFaults = []brokenProject{
 	}), "registry", Fail, "the second deployment of a function fails", do("gcloud artifacts repositories update functions --no-immutable-tags --location=europe-west1 --project=acme-prod")},
 	{"tags of the step image may move", registryIs(func(all things) things { delete(all[1].(object), "dockerConfig"); return all }), "registry", Warn, "lets tags move", do("gcloud artifacts repositories update images --immutable-tags --location=europe-west1 --project=acme-prod")},
 
-	{"a model without a service", with(servicesKey, func(o object) { o["services"] = o["services"].(things)[:2] }), "services", Fail, "predict-bike-demand does not exist", do(plan, act, "make deploy")},
+	{"a model without a service", with(servicesKey, func(o object) { o["services"] = o["services"].(things)[:2] }), "services", Fail, "predict-bike-demand does not exist", do(plan, act, deploys)},
 	{"a service runs the placeholder", with(servicesKey, func(o object) {
 		t := of(o, "services", "predict-bike-demand")["template"].(object)
 		delete(t, "labels")
 		t["containers"] = things{object{"image": "us-docker.pkg.dev/cloudrun/container/hello"}}
-	}), "services", Fail, "predict-bike-demand still runs the placeholder", do("make deploy")},
-	{"a service runs another placeholder", serviceIs("onupload", "template", object{"containers": things{object{"image": "registry.example/hello"}}}), "services", Fail, "onupload still runs the placeholder", do("make deploy")},
+	}), "services", Fail, "predict-bike-demand still runs the placeholder", do(deploys)},
+	{"a service runs another placeholder", serviceIs("onupload", "template", object{"containers": things{object{"image": "registry.example/hello"}}}), "services", Fail, "onupload still runs the placeholder", do(deploys)},
 	{"nobody may be asked who exists", refused(get("iam", "v1/projects/acme-prod/serviceAccounts"), http.StatusForbidden, ""), "act-as", OK, "grants to act as another account", nil},
 	{"the project's state is not known", refused(get("cloudresourcemanager", "v3/projects/acme-prod"), http.StatusServiceUnavailable, ""), "act-as", Skip, "because of state", nil},
 	{"a revision is not ready", serviceIs("onupload", "terminalCondition", object{"type": "Ready", "state": "CONDITION_FAILED", "message": "The user-provided container failed to start"}), "services", Fail, "the newest revision of onupload is not ready: The user-provided", do(logsOf("onupload"))},
@@ -96,7 +96,7 @@ var otherFaults = []brokenProject{
 	{"a job is paused", jobIs("reconcile", "state", "PAUSED"), "schedules", Warn, "reconcile is paused", do("gcloud scheduler jobs resume reconcile --location=europe-west1 --project=acme-prod")},
 	{"a job at another time", jobIs("bike-demand-nightly", "schedule", "0 0 * * *"), "schedules", Fail, `runs at "0 0 * * *" in America/New_York, the manifest says "15 2 * * *"`, do(plan, act)},
 	{"the last tick failed", jobIs("drain", "status", object{"code": 7, "message": "denied"}), "schedules", Warn, "the last tick of drain failed with code 7 denied", do(logsOf("batchtrigger"), "gcloud scheduler jobs run drain --location=europe-west1 --project=acme-prod")},
-	{"a model is not released", with(get("storage", "storage/v1/b/acme-prod-artifacts/o"), func(o object) { delete(o, "items") }), "released", Fail, "bike-demand is not released", do("make deploy")},
+	{"a model is not released", with(get("storage", "storage/v1/b/acme-prod-artifacts/o"), func(o object) { delete(o, "items") }), "released", Fail, "bike-demand is not released", do(deploys)},
 	{"a model is released that is gone", with(get("storage", "storage/v1/b/acme-prod-artifacts/o"), func(o object) { o["items"] = append(o["items"].(things), object{"name": "released/old.json"}) }), "released", Warn, "released/old.json is released, but", do("gcloud storage rm gs://acme-prod-artifacts/released/old.json")},
 	{"a quota that is not told", without(get("serviceusage", "v1beta1/projects/acme-prod/services/run.googleapis.com/consumerQuotaMetrics/run.googleapis.com%2Fcpu_allocation")), "run-cpus", Skip, "says nothing of cpu_allocation", nil},
 	{"Eventarc in place of the subscription", all(without(pushKey), with(get("eventarc", "v1/"+at+"/triggers"), func(o object) {

@@ -83,9 +83,9 @@ func checkServices(_ context.Context, p *probe) []Finding {
 		s, ok := p.services[name]
 		switch {
 		case !ok:
-			problems = append(problems, fail(append(p.apply(), deployCommand), "%s does not exist", name))
+			problems = append(problems, fail(append(p.apply(), p.deploy()), "%s does not exist", name))
 		case s.undeployed():
-			problems = append(problems, fail(do(deployCommand), "%s still runs the placeholder", name))
+			problems = append(problems, fail(do(p.deploy()), "%s still runs the placeholder", name))
 		case s.TerminalCondition.State == "CONDITION_FAILED":
 			problems = append(problems, fail(do(fmt.Sprintf("gcloud run services logs read %s --region=%s --project=%s --limit=50", name, p.region, p.project)), "the newest revision of %s is not ready: %s", name, s.TerminalCondition.Message))
 		case s.Template.ServiceAccount != p.email(name):

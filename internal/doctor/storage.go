@@ -157,7 +157,7 @@ func checkReleased(ctx context.Context, p *probe) []Finding {
 	for _, m := range models {
 		pointer := pipeline.PointerObject(m.Name)
 		if !have[pointer] {
-			problems = append(problems, fail(do(deployCommand), "%s is not released: its uploads and ticks start nothing", m.Name))
+			problems = append(problems, fail(do(p.deploy()), "%s is not released: its uploads and ticks start nothing", m.Name))
 		}
 		delete(have, pointer)
 	}

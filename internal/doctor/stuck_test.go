@@ -5,10 +5,12 @@ import (
 	"net/http"
 )
 
-// What applies the infrastructure again.
+// What applies the infrastructure again, and what deploys.
 const (
 	plan = "TF_VAR_project=acme-prod TF_VAR_region=europe-west1 make plan-terraform STATE=acme-prod-terraform"
 	act  = "make apply-terraform"
+
+	deploys = "make deploy PROJECT=acme-prod REGION=europe-west1"
 )
 
 // stuckPoints are the places where people who set up such systems stop, each with the command that gets them on.
