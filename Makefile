@@ -19,6 +19,11 @@ DRY = $(if $(DRY_RUN),--dry-run)
 # What to compare with: a revision that a person names, or the branch that a build's pull request goes to.
 BASED = $(if $(BASE),--base "$$BASE",$(if $(BASE_BRANCH),--base "origin/$$BASE_BRANCH"))
 
+# Tests say themselves what is set: what a build or a shell sets for its deployments stays out. A credential stays: the
+# artifact of a model may lie in Cloud Storage.
+CLEAN_ENV := env $(addprefix -u ,DEPLOY DEPLOYED BASE BASE_BRANCH GOOGLE_CLOUD_PROJECT REGION ARTIFACTS STAGING BRANCH_NAME COMMIT_SHA BUILD_ID \
+	GITHUB_SHA GITHUB_REF_NAME GITHUB_RUN_ID CLOUDSDK_CORE_PROJECT CLOUDSDK_PROJECT GCLOUD_PROJECT GCP_PROJECT MILLRACE_URL MILLRACE_TOKEN)
+
 .PHONY: help run test check build bench deploy create-new-model clean clean-pycache changed history diff bundle image release rollback deploy-dev record check-terraform plan-terraform apply-terraform
 
 help: ## show this
@@ -37,11 +42,12 @@ test: ## run all tests, with the race detector where there is a C compiler; MODE
 ifeq ($(origin MODEL),command line)
 	@$(MAKE) --no-print-directory build
 	@bin/millrace validate -- "$$MODEL"
-	@MILLRACE_BINARY="$$PWD/bin/millrace" go test -tags $(TAGS) -count=1 -v -run '^TestModels$$' ./test/model
+	@MILLRACE_BINARY="$$PWD/bin/millrace" $(CLEAN_ENV) go test -tags $(TAGS) -count=1 -v -run '^TestModels$$' ./test/model
 else
 	@[ -n "$(RACE)" ] || echo "skipped: race detector (no C compiler)"
 	go vet -tags $(TAGS) ./...
-	go test -tags $(TAGS) $(RACE) -shuffle=on -count=1 -timeout 20m ./...
+	@echo go test -tags $(TAGS) $(RACE) -shuffle=on -count=1 -timeout 20m ./...
+	@$(CLEAN_ENV) go test -tags $(TAGS) $(RACE) -shuffle=on -count=1 -timeout 20m ./...
 endif
 
 check: ## lint, and fail on any difference in formatted or generated files
@@ -61,7 +67,7 @@ ifneq ($(DRY_RUN),)
 else
 	@bin/millrace ci deploy --ready $(PLACE)
 	@$(MAKE) --no-print-directory changed DEPLOYED="$(RECORDS)" BASE= BASE_BRANCH=
-	@$(MAKE) --no-print-directory test MODEL=
+	@env -u MAKEFLAGS -u MAKEOVERRIDES $(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory bundle UNIT= OUT=
 	@$(MAKE) --no-print-directory image TO="$(IMAGES)" DEPLOYED="$(RECORDS)"
 	@bin/millrace ci deploy --build "$(BUILD)" $(PLACE)
