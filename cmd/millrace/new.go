@@ -18,7 +18,7 @@ import (
 type newCmd struct {
 	Name     string   `arg:"" optional:"" help:"The model's name; asked for when left out."`
 	Kind     string   `help:"realtime, batch or both; asked for when left out."`
-	Artifact string   `help:"A model file of XGBoost, LightGBM or CatBoost; a small example when left out." type:"path"`
+	Artifact string   `help:"A model file of XGBoost, LightGBM or CatBoost, or an ONNX model; a small example when left out." type:"path"`
 	CSV      string   `name:"csv" help:"With --artifact: rows for parity and baseline; a column 'prediction' holds the training library's output." type:"path"`
 	Labels   []string `help:"With --artifact: class names in training order, separated by commas."`
 	Models   string   `help:"Folder with one folder per model." default:"models" type:"path"`
