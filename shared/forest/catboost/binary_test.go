@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
-	"strings"
 	"testing"
 
 	"github.com/millrace-ml/millrace/shared/fault"
@@ -25,8 +24,8 @@ func TestBinaryMutants(t *testing.T) {
 			}
 		}
 		for at := 4; at+4 <= len(data); at += 4 {
-			if strings.IndexByte("{}\":,", data[at]) >= 0 && strings.IndexByte("abcdefghijklmnopqrstuvwxyz_\"", data[at+1]) >= 0 {
-				continue // the texts about the training
+			if !bytes.ContainsFunc(data[at:at+4], func(r rune) bool { return r < ' ' || r > '~' }) {
+				continue // a text about the training
 			}
 			for _, v := range []uint32{0, 1, 0xffffffff, 0x7fffffff, 1 << 20, uint32(len(data))} {
 				bent := bytes.Clone(data)
@@ -34,7 +33,7 @@ func TestBinaryMutants(t *testing.T) {
 				try(bent)
 			}
 		}
-		for n := 0; n < len(data); n += 7 {
+		for n := 0; n < len(data); n += 61 {
 			try(data[:n])
 		}
 	}
