@@ -10,7 +10,7 @@ var projectChecks = []check{
 	{name: "policy", about: "nobody public has a role on the project, and pipelines run without a basic role", needs: []string{"state"}, soft: softFail, run: checkPolicy},
 	{name: "vertex-cpus", about: "the quota of CPUs on Vertex suffices for one large run of each batch model", needs: []string{"state", "apis", "models"}, api: "aiplatform.googleapis.com", run: checkTrainingCPUs},
 	{name: "run-cpus", about: "the quota of CPUs on Cloud Run suffices for all real-time models at their most instances", needs: []string{"state", "apis", "models"}, api: "run.googleapis.com", run: checkInstances},
-	{name: "endpoints", about: "no model stands on a Vertex endpoint, whose machines bill while nobody asks", needs: []string{"state", "apis"}, api: "aiplatform.googleapis.com", run: checkEndpoints},
+	{name: "endpoints", about: "no model stands on a Vertex endpoint, whose machines bill while nobody asks", needs: []string{"state", "apis", "locations"}, api: "aiplatform.googleapis.com", run: checkEndpoints},
 	{name: "infrastructure", about: "Terraform was applied at all", needs: []string{"state", "apis"}, api: "run.googleapis.com", run: checkInfrastructure},
 	{name: "agents", about: "Google's service agents of Pub/Sub, Cloud Scheduler, Cloud Run, Vertex (and Eventarc, where it is enabled) exist and have their roles", needs: []string{"policy", "infrastructure"}, run: checkAgents},
 	{name: "step-agent", about: "the agent with which Vertex pulls the step image exists", needs: []string{"policy", "infrastructure"}, api: "aiplatform.googleapis.com", run: checkStepAgent},

@@ -5,6 +5,9 @@ import "net/http"
 // otherFaults are what else goes wrong with a project, each as it is reported.
 var otherFaults = []brokenProject{
 	{"the project is not to be seen", refused(get("cloudresourcemanager", "v3/projects/acme-prod"), http.StatusForbidden, ""), "state", Fail, "acme-prod does not exist, or whoever is signed in may not see it", do("gcloud projects list", "gcloud config set account ACCOUNT")},
+	{"the project's quota may not be used", refused(get("cloudresourcemanager", "v3/projects/acme-prod"), http.StatusForbidden, "USER_PROJECT_DENIED"), "state", Fail, "may not use the quota of acme-prod", do("# an owner of the project runs",
+		`gcloud projects add-iam-policy-binding acme-prod --member="user:$(gcloud config get account)" --role=roles/serviceusage.serviceUsageConsumer --condition=None`, "# or, to look with another account:", "gcloud auth application-default login")},
+	{"Vertex is not in the region", with("GET /aiplatform.googleapis.com/v1/projects/acme-prod/locations", func(o object) { o["locations"] = things{} }), "endpoints", Skip, "because of locations", nil},
 	{"the project is being deleted", with(get("cloudresourcemanager", "v3/projects/acme-prod"), func(o object) { o["state"] = "DELETE_REQUESTED" }), "state", Fail, "acme-prod is delete requested", do("gcloud projects undelete acme-prod")},
 	{"the first API is off", refused(get("cloudresourcemanager", "v3/projects/acme-prod"), http.StatusForbidden, "SERVICE_DISABLED"), "state", Fail, "cloudresourcemanager.googleapis.com is not enabled", do("gcloud services enable cloudresourcemanager.googleapis.com --project=acme-prod")},
 	{"the credentials have run out", refused(policyKey, http.StatusUnauthorized, ""), "policy", Fail, "does not take the credentials any more (401)", do("gcloud auth login", "gcloud auth application-default login")},

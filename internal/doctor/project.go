@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +15,9 @@ func checkProjectState(ctx context.Context, p *probe) []Finding {
 	var answer struct{ Name, State string }
 	err := p.api.call(ctx, getProject, p.at(), nil, nil, &answer)
 	switch s := status(err); {
+	case reasonOf(err) == "USER_PROJECT_DENIED":
+		return []Finding{fail(do("# an owner of the project runs", p.grant(p.me(), "roles/serviceusage.serviceUsageConsumer"), "# or, to look with another account:", "gcloud auth application-default login"),
+			"%s may not use the quota of %s, or that does not exist", orSomeone(p.account), p.project)}
 	case s == http.StatusNotFound || s == http.StatusForbidden && !disabled(err):
 		return []Finding{fail(do("gcloud projects list", "gcloud config set account ACCOUNT"), "%s does not exist, or %s may not see it", p.project, orSomeone(p.account))}
 	case err != nil:
@@ -25,10 +29,16 @@ func checkProjectState(ctx context.Context, p *probe) []Finding {
 	return good("number %s", p.number)
 }
 
-func disabled(err error) bool {
-	e, ok := err.(*apiError) //nolint:errorlint // call gives it unwrapped
-	return ok && e.reason == "SERVICE_DISABLED"
+// reasonOf is the word that an API gives for a refusal, "" if it gives none.
+func reasonOf(err error) string {
+	var e *apiError
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.reason
 }
+
+func disabled(err error) bool { return reasonOf(err) == "SERVICE_DISABLED" }
 
 func orSomeone(account string) string {
 	if account == "" {
