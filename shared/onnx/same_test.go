@@ -68,7 +68,7 @@ func TestKernel(t *testing.T) {
 		}
 		for _, e := range fast.c.ensembles {
 			byHand := slices.Contains([]string{"regressor", "classifier", "five"}, c.Model[:strings.IndexByte(c.Model+"_", '_')])
-			if e.quick == nil && !byHand {
+			if e.quick == nil && !byHand && c.Model != "lightgbm_codes" { // its splits ask for single values
 				t.Errorf("an exported ensemble without the kernel: %d trees of %d targets", len(e.roots), e.targets)
 			}
 		}

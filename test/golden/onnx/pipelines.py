@@ -177,6 +177,18 @@ def single(rng):
         yield {"model": name, "onnx": graph, "x": numbers(rng, ROWS, edge=True).astype(np.float64) + 1e-9}
 
 
+def codes():
+    """Codes of categories, which onnxmltools turns into chains of questions for one code each, with a child in common."""
+    rng = np.random.default_rng(5)
+    x, rows = numbers(rng, 400), numbers(rng, ROWS)
+    for table in (x, rows):
+        table[:, 3], table[:, 2] = rng.integers(0, 12, len(table)), rng.integers(0, 5, len(table))
+    rows[:4, 3] = [50, np.nan, -1, 0]
+    y = x[:, 0] + 2 * np.isin(x[:, 3], [1, 5, 9]) + np.isin(x[:, 2], [0, 4])
+    model = LGBMRegressor(n_estimators=6, num_leaves=8, verbose=-1, n_jobs=1, random_state=1, min_data_per_group=5, cat_smooth=1, max_cat_to_onehot=1)
+    yield {"model": "lightgbm_codes", "onnx": convert(model.fit(x, y, categorical_feature=[2, 3]), [("X", FloatTensorType([None, 4]))]), "x": rows}
+
+
 def composed(rng):
     """Pipelines with a ColumnTransformer over named columns, texts among them."""
     train, y = frame(rng, 300)
@@ -210,3 +222,4 @@ def cases():
     rng = np.random.default_rng(7)
     yield from single(rng)
     yield from composed(rng)
+    yield from codes()
