@@ -18,14 +18,15 @@ locals {
   }
 
   owner_of = { for name, model in var.models : name => coalesce(model.owner, var.platform_owner) }
-  routes   = { for key, alert in local.alerts : key => local.channels[contains(keys(var.owners), alert.owner) ? alert.owner : var.platform_owner] }
-  unrouted = distinct([for owner in values(local.owner_of) : owner if !contains(keys(var.owners), owner)])
+  # Of the owner, else of the platform, else none.
+  routes   = { for key, alert in local.alerts : key => try(local.channels[alert.owner], local.channels[var.platform_owner], []) }
+  unrouted = distinct([for owner in concat(values(local.owner_of), [var.platform_owner]) : owner if !contains(keys(var.owners), owner)])
 }
 
-# A new model of a new owner must not need an edit here, so this is a warning, not an error.
+# A new model of a new owner must not need an edit here, and a first apply no address, so this is a warning, not an error.
 check "every_owner_has_a_channel" {
   assert {
     condition     = length(local.unrouted) == 0
-    error_message = "owners has no entry for ${join(", ", local.unrouted)}: alerts of these models go to ${var.platform_owner}."
+    error_message = "owners has no entry for ${join(", ", local.unrouted)}: ${contains(keys(var.owners), var.platform_owner) ? "these alerts go to ${var.platform_owner}" : "nobody is told of these alerts"}."
   }
 }

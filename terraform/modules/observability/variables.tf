@@ -47,11 +47,12 @@ variable "models" {
 }
 
 variable "owners" {
-  description = "Where the alerts of each owner go: an e-mail address, which becomes a notification channel, and channels that exist already (projects/P/notificationChannels/ID), such as chat or paging, whose secrets do not belong into a state. An owner of a manifest that has no entry here is told through platform_owner."
+  description = "Where the alerts of each owner go: an e-mail address, which becomes a notification channel, and channels that exist already (projects/P/notificationChannels/ID), such as chat or paging, whose secrets do not belong into a state. An owner of a manifest that has no entry here is told through platform_owner; with no entry at all alerts are only seen in the console."
   type = map(object({
     email    = optional(string)
     channels = optional(list(string), [])
   }))
+  default = {}
 
   validation {
     condition     = alltrue([for owner, to in var.owners : to.email != null || length(to.channels) > 0])
@@ -70,10 +71,11 @@ variable "owners" {
 variable "platform_owner" {
   description = "The key of owners that gets the alerts of the platform itself (dead letters, reconcile, onupload, batchtrigger) and those of owners without an entry."
   type        = string
+  default     = "platform"
 
   validation {
-    condition     = contains(keys(var.owners), var.platform_owner)
-    error_message = "platform_owner is \"${var.platform_owner}\", expected a key of owners (${join(", ", keys(var.owners))})."
+    condition     = can(regex("^[a-z0-9_-]{1,63}$", var.platform_owner))
+    error_message = "platform_owner is \"${var.platform_owner}\", expected at most 63 lower-case letters, digits, _ and -, since it is a label too."
   }
 }
 

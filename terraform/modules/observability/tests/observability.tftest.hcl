@@ -85,11 +85,27 @@ run "eventarc_has_no_dead_letters" {
   }
 }
 
-run "the_platform_needs_an_owner" {
+run "a_first_apply_needs_no_address" {
+  command = apply
+
+  variables {
+    owners = {}
+  }
+
+  assert {
+    condition     = alltrue([for p in values(google_monitoring_alert_policy.this) : length(coalesce(p.notification_channels, [])) == 0])
+    error_message = "alerts go somewhere that nobody named"
+  }
+
+  expect_failures = [check.every_owner_has_a_channel]
+}
+
+run "the_platform_is_a_label" {
   command = plan
 
   variables {
-    platform_owner = "nobody"
+    platform_owner = "The Platform"
+    models         = {}
   }
 
   expect_failures = [var.platform_owner]
