@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -11,16 +12,16 @@ import (
 // checkGitHub compares who may sign in from GitHub with the repository of this checkout. A wrong owner or name shows there
 // as iam.serviceAccounts.getAccessToken denied.
 func checkGitHub(ctx context.Context, p *probe) []Finding {
-	names, err := p.poolNames(ctx)
+	found, err := p.poolNames(ctx)
 	if err != nil {
 		return p.unread(err, "the workload identity pools")
 	}
-	if len(names) == 0 {
+	if len(found) == 0 {
 		return good("no workload identity pool: nothing signs in from GitHub")
 	}
 	repo := p.repository(ctx)
 	if repo == "" {
-		return skip("the checkout has no remote origin on GitHub to compare the %d pools with", len(names))
+		return skip("the checkout has no remote origin on GitHub to compare the %d pools with", len(found))
 	}
 	var grants policy
 	if err := p.api.call(ctx, accountPolicy, p.at("account", p.email(deployer)), queryVersion3(), nil, &grants); err != nil {
@@ -28,22 +29,23 @@ func checkGitHub(ctx context.Context, p *probe) []Finding {
 	}
 	var problems []Finding
 	matched := ""
-	for _, pool := range names {
-		found, bad, err := p.providers(ctx, pool, repo)
+	for _, pool := range found {
+		ours, bad, err := p.providers(ctx, pool, repo)
 		if err != nil {
 			return p.unread(err, "the providers of the pool "+pool)
 		}
 		problems = append(problems, bad...)
-		if !found {
+		if !ours {
 			continue // a pool for something else than GitHub
 		}
-		member := fmt.Sprintf("principalSet://iam.googleapis.com/projects/%s/locations/global/workloadIdentityPools/%s/attribute.repository/%s", p.number, pool, repo)
-		if grants.has(member, "roles/iam.workloadIdentityUser") {
+		allowed := callers(grants, pool)
+		if slices.ContainsFunc(allowed, func(who string) bool { return names(who, repo) }) {
 			matched = pool
 			continue
 		}
+		member := fmt.Sprintf("principalSet://iam.googleapis.com/projects/%s/locations/global/workloadIdentityPools/%s/attribute.repository/%s", p.number, pool, repo)
 		problems = append(problems, fail(do(fmt.Sprintf("gcloud iam service-accounts add-iam-policy-binding %s --project=%s --member=%s --role=roles/iam.workloadIdentityUser", p.email(deployer), p.project, member)),
-			"the repository %s may not sign in as %s%s", repo, deployer, otherRepository(grants, pool)))
+			"the repository %s may not sign in as %s; allowed: %s", repo, deployer, or(list(allowed), "nobody")))
 	}
 	if matched == "" && len(problems) == 0 {
 		return good("no pool is GitHub's")
@@ -88,7 +90,8 @@ func (p *probe) providers(ctx context.Context, pool, repo string) (found bool, b
 			}
 			found = true
 			owner, _, _ := strings.Cut(repo, "/")
-			if !strings.Contains(w.AttributeCondition, "'"+repo+"'") && !strings.Contains(w.AttributeCondition, `"`+repo+`"`) && !strings.Contains(w.AttributeCondition, "'"+owner+"'") && !strings.Contains(w.AttributeCondition, `"`+owner+`"`) {
+			quoted := strings.ReplaceAll(w.AttributeCondition, `"`, "'")
+			if !strings.Contains(quoted, "'"+repo+"'") && !strings.Contains(quoted, "'"+owner+"'") && !byNumber.MatchString(quoted) {
 				bad = append(bad, fail(do(fmt.Sprintf(`gcloud iam workload-identity-pools providers update-oidc %s --workload-identity-pool=%s --location=global --project=%s --attribute-condition="assertion.repository == '%s'"`,
 					w.Name[strings.LastIndex(w.Name, "/")+1:], pool, p.project, repo)), "the pool %s lets in %q, which does not name %s", pool, w.AttributeCondition, repo))
 			}
@@ -98,19 +101,26 @@ func (p *probe) providers(ctx context.Context, pool, repo string) (found bool, b
 	return found, bad, err
 }
 
-// otherRepository says which repositories may sign in by the pool instead.
-func otherRepository(grants policy, pool string) string {
-	var others []string
+// byNumber finds a condition or a member that names the repository by its number, which stays when it is renamed. Nothing
+// here knows that number, so it is taken on trust.
+var byNumber = regexp.MustCompile(`repository(_owner)?_id\b`)
+
+// names says whether one of callers is the repository: as an attribute's value, or in the subject of one of its branches.
+func names(who, repo string) bool {
+	return who == "attribute.repository/"+repo || strings.HasPrefix(who, "attribute.") && strings.HasSuffix(who, "/"+repo) ||
+		strings.HasPrefix(who, "subject/repo:"+repo+":") || strings.Contains(who, "/"+repo+"/") || strings.Contains(who, "/"+repo+"@") || byNumber.MatchString(who)
+}
+
+// callers are those of a pool who may sign in, as what stands in their members after the pool.
+func callers(grants policy, pool string) []string {
+	var all []string
 	for _, b := range grants.Bindings {
 		for _, m := range b.Members {
-			if _, repo, ok := strings.Cut(m, "/workloadIdentityPools/"+pool+"/attribute.repository/"); ok && b.Role == "roles/iam.workloadIdentityUser" {
-				others = append(others, repo)
+			if _, who, ok := strings.Cut(m, "/workloadIdentityPools/"+pool+"/"); ok && b.Role == "roles/iam.workloadIdentityUser" {
+				all = append(all, who)
 			}
 		}
 	}
-	if len(others) == 0 {
-		return ""
-	}
-	slices.Sort(others)
-	return "; " + list(others) + " may"
+	slices.Sort(all)
+	return all
 }

@@ -8,6 +8,10 @@ var otherFaults = []brokenProject{
 	{"the project's quota may not be used", refused(get("cloudresourcemanager", "v3/projects/acme-prod"), http.StatusForbidden, "USER_PROJECT_DENIED"), "state", Fail, "may not use the quota of acme-prod", do("# an owner of the project runs",
 		`gcloud projects add-iam-policy-binding acme-prod --member="user:$(gcloud config get account)" --role=roles/serviceusage.serviceUsageConsumer --condition=None`, "# or, to look with another account:", "gcloud auth application-default login")},
 	{"Vertex is not in the region", with("GET /aiplatform.googleapis.com/v1/projects/acme-prod/locations", func(o object) { o["locations"] = things{} }), "endpoints", Skip, "because of locations", nil},
+	{"the branch main signs in", signsIn("principal", "subject/repo:acme/models:ref:refs/heads/main", "assertion.repository_id == '123'"), "github", OK, "acme/models signs in by the pool github", nil},
+	{"a repository signs in by its number", signsIn("principalSet", "attribute.repository_id/123", `assertion.repository_owner == "acme"`), "github", OK, "acme/models signs in by the pool github", nil},
+	{"a repository of nearly that name signs in", signsIn("principalSet", "attribute.repository/x-acme/models2", "assertion.repository == 'acme/models'"), "github", Fail, "allowed: attribute.repository/x-acme/models2", do(
+		"gcloud iam service-accounts add-iam-policy-binding deployer@acme-prod.iam.gserviceaccount.com --project=acme-prod --member=principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/attribute.repository/acme/models --role=roles/iam.workloadIdentityUser")},
 	{"the project is being deleted", with(get("cloudresourcemanager", "v3/projects/acme-prod"), func(o object) { o["state"] = "DELETE_REQUESTED" }), "state", Fail, "acme-prod is delete requested", do("gcloud projects undelete acme-prod")},
 	{"the first API is off", refused(get("cloudresourcemanager", "v3/projects/acme-prod"), http.StatusForbidden, "SERVICE_DISABLED"), "state", Fail, "cloudresourcemanager.googleapis.com is not enabled", do("gcloud services enable cloudresourcemanager.googleapis.com --project=acme-prod")},
 	{"the credentials have run out", refused(policyKey, http.StatusUnauthorized, ""), "policy", Fail, "does not take the credentials any more (401)", do("gcloud auth login", "gcloud auth application-default login")},
@@ -109,6 +113,15 @@ var otherFaults = []brokenProject{
 		o["triggers"] = things{object{"name": at + "/triggers/onupload", "destination": object{"cloudRun": object{"service": "onupload", "region": region}}}}
 	}), "publisher", Fail, "may not publish: Eventarc gets no upload", do("gcloud storage service-agent --project=acme-prod",
 		"gcloud projects add-iam-policy-binding acme-prod --member=serviceAccount:service-123@gs-project-accounts.iam.gserviceaccount.com --role=roles/pubsub.publisher --condition=None", plan, act)},
+}
+
+// signsIn is a deployer that this caller of the pool may act as, under this condition.
+func signsIn(kind, who, condition string) func(world) {
+	return all(with(deployerKey, func(o object) {
+		o["bindings"] = bindings("roles/iam.workloadIdentityUser", kind+"://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/"+who)["bindings"]
+	}), with(get("iam", "v1/projects/acme-prod/locations/global/workloadIdentityPools/github/providers"), func(o object) {
+		of(o, "workloadIdentityPoolProviders", "actions")["attributeCondition"] = condition
+	}))
 }
 
 func databaseIs(key, value string) func(world) {

@@ -72,7 +72,7 @@ var stuckPoints = []brokenProject{
 	// 5 Sign-in from GitHub with the wrong repository.
 	{"another repository signs in", with(deployerKey, func(o object) {
 		o["bindings"] = bindings("roles/iam.workloadIdentityUser", "principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/attribute.repository/acme/old")["bindings"]
-	}), "github", Fail, "the repository acme/models may not sign in as deployer; acme/old may", do(
+	}), "github", Fail, "the repository acme/models may not sign in as deployer; allowed: attribute.repository/acme/old", do(
 		"gcloud iam service-accounts add-iam-policy-binding deployer@acme-prod.iam.gserviceaccount.com --project=acme-prod --member=principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/attribute.repository/acme/models --role=roles/iam.workloadIdentityUser")},
 	{"the provider's condition names another repository", with(get("iam", "v1/projects/acme-prod/locations/global/workloadIdentityPools/github/providers"), func(o object) {
 		of(o, "workloadIdentityPoolProviders", "actions")["attributeCondition"] = "assertion.repository == 'other/models'"
