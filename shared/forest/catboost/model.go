@@ -67,9 +67,16 @@ func (c *content) model(categories [][]string) (*forest.Model, error) {
 
 func (c *content) config() (forest.Config, error) {
 	link, err := c.link()
+	release, objective := c.release, c.objective
+	if release == "" {
+		release = "CBM1" // all that the file tells: its format
+	}
+	if objective == "" {
+		objective = "none"
+	}
 	config := forest.Config{Base: make([]float64, c.dimensions), Link: link, Quick: true, Scale: c.scale, Bias: c.bias,
 		Oblivious: c.steps == nil, Rounded: c.steps != nil, Vectors: c.steps != nil && c.dimensions > 1}
-	config.Info = forest.Info{Format: "catboost", Version: c.release, Objective: c.objective, Features: len(c.floats) + len(c.cats), Float64: true,
+	config.Info = forest.Info{Format: "catboost", Version: release, Objective: objective, Features: len(c.floats) + len(c.cats), Float64: true,
 		FeatureNames: c.names(), BestIteration: -1, Classes: c.classes}
 	config.Categorical = make([]bool, config.Features)
 	for _, f := range c.cats {
