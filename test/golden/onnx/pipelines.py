@@ -189,6 +189,26 @@ def codes():
     yield {"model": "lightgbm_codes", "onnx": convert(model.fit(x, y, categorical_feature=[2, 3]), [("X", FloatTensorType([None, 4]))]), "x": rows}
 
 
+def opsets():
+    """The same models for older and newer runtimes."""
+    rng = np.random.default_rng(6)
+    x = numbers(rng, 240)
+    boosting = GradientBoostingClassifier(n_estimators=6, random_state=1).fit(x, classes(target(x), 2))
+    train, y = frame(rng, 300)
+    pipeline = make_pipeline(mixed(), LogisticRegression()).fit(train, classes(y, 3))
+    ordinal = make_pipeline(mixed(False), DecisionTreeRegressor(max_depth=5, random_state=1)).fit(train, y)
+    rows, _ = frame(rng, ROWS, unseen=True)
+    texts = {"colour": COLOURS + ["never seen"], "shape": SHAPES}
+    for main, ml in ((9, 1), (12, 2), (15, 3), (21, 4)):
+        end, opset = f"_{main}_{ml}", {"": main, "ai.onnx.ml": ml}
+        graph = convert(boosting, [("X", FloatTensorType([None, 4]))], opset=opset, options={id(boosting): {"zipmap": False}})
+        yield {"model": "boosting" + end, "onnx": graph, "x": numbers(rng, ROWS, edge=True)}
+        graph = convert(pipeline, MIXED, opset=opset, options={id(pipeline): {"zipmap": False}})
+        yield {"model": "pipeline" + end, "onnx": graph, "x": matrix(rows, texts), "texts": texts}
+        if ml > 1:
+            yield {"model": "ordinal" + end, "onnx": convert(ordinal, MIXED, opset=opset), "x": matrix(rows, texts), "texts": texts}
+
+
 def composed(rng):
     """Pipelines with a ColumnTransformer over named columns, texts among them."""
     train, y = frame(rng, 300)
@@ -223,3 +243,4 @@ def cases():
     yield from single(rng)
     yield from composed(rng)
     yield from codes()
+    yield from opsets()
