@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,31 +16,33 @@ import (
 	"github.com/millrace-ml/millrace/internal/change"
 )
 
+// unitsHere are those of the checkout, found once: it takes a second.
+var unitsHere = sync.OnceValues(func() ([]change.Unit, error) { return change.Units(context.Background(), "../..") })
+
 // compared is a build folder in which some units of the checkout have changed, and the folder of the records.
 func compared(t *testing.T, changed ...string) (build, deployed string) {
 	t.Helper()
 	build, deployed = filepath.Join(t.TempDir(), "build"), t.TempDir()
-	units, err := change.Units(t.Context(), "../..")
+	units, err := unitsHere()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var records []change.Record
 	for _, u := range units {
 		r := u.Record("", time.Now())
 		if u.Name == change.Step {
 			r.Image = "example.invalid/step@sha256:" + strings.Repeat("1", 64)
 		}
-		for _, name := range changed {
-			if name == u.Name {
-				r.Hash = "sha256:0"
-			}
+		if slices.Contains(changed, u.Name) {
+			r.Hash = "sha256:0"
 		}
 		if err := change.Folder(deployed).Write(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
+		records = append(records, r)
 	}
-	code, _, errs := millrace(t, "", nil, "ci", "--repo", "../..", "changed", "--deployed", deployed, "--build", build)
-	if code != 0 {
-		t.Fatal(errs)
+	if err := (&change.Build{Units: change.Compare(units, records)}).Write(build); err != nil {
+		t.Fatal(err)
 	}
 	return build, deployed
 }

@@ -28,6 +28,11 @@ type imageCmd struct {
 
 // Run builds and pushes, and prints the image by digest.
 func (i imageCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
+	if i.Build != "" {
+		if yes, err := c.deploys(); !yes {
+			return err
+		}
+	}
 	units, err := change.Units(ctx, ci.Repo)
 	if err != nil {
 		return err
@@ -48,9 +53,6 @@ func (i imageCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
 
 // ofBuild leaves the image's name in the build folder: what was pushed, or what is recorded of an image that did not change.
 func (i imageCmd) ofBuild(ctx context.Context, c console, ci *ciCmd, units []change.Unit, step change.Unit) error {
-	if yes, err := c.deploys(); !yes {
-		return err
-	}
 	build, err := readBuild(ctx, c, ci.Repo, i.Build, i.DryRun)
 	if err != nil {
 		return err
@@ -62,7 +64,8 @@ func (i imageCmd) ofBuild(ctx context.Context, c console, ci *ciCmd, units []cha
 	if err := current(units, build.Units[at]); err != nil {
 		return err
 	}
-	name, ref := filepath.Join(i.Build, "image"), ""
+	name := filepath.Join(i.Build, "image")
+	var ref string
 	if build.Units[at].Action == change.Keep {
 		ref, err = i.recorded(ctx, c)
 	} else {
