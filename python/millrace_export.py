@@ -13,8 +13,8 @@ come from them, in the syntax of docs/reference/expressions.md:
 
     export(model, X, "bike-demand", version="2011", raw=frame, expressions={"hour": "hour(time)"})
 
-One file, needs numpy, pandas, and the model's library: xgboost 1.7 or later, lightgbm 3.3 or later, catboost 1.0 or
-later, or scikit-learn with skl2onnx and onnxruntime. Licence: Apache-2.0.
+One file, needs numpy, pandas, and the model's library: xgboost 1.7 or later, lightgbm 3.3 or later, catboost 1.2,
+or scikit-learn with skl2onnx and onnxruntime. Licence: Apache-2.0.
 """
 
 import contextlib
