@@ -21,6 +21,9 @@ func (p *Plan) alerts(report reporter) {
 		}
 		made["resource.labels."+label] = names
 	}
+	if len(p.Of("google_eventarc_trigger")) > 0 {
+		delete(made, "resource.labels.subscription_id") // Eventarc makes its own
+	}
 	for _, r := range p.Of("google_logging_metric") {
 		made["metric.type"]["logging.googleapis.com/user/"+r.Text("name")] = true
 	}

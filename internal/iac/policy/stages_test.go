@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -18,9 +17,6 @@ var collections = map[string]string{
 	"google_artifact_registry_repository": "repositories", "google_cloud_run_v2_service": "services", "google_monitoring_notification_channel": "notificationChannels",
 	"google_project_iam_custom_role": "roles", "google_pubsub_subscription": "subscriptions", "google_pubsub_topic": "topics", "google_service_account": "serviceAccounts",
 }
-
-// invented is what the provider that stands in for Google's answers where the service would choose.
-var invented = regexp.MustCompile(`"replay-[a-z_-]+"`)
 
 // identify gives what is applied ids and addresses of its own. The provider that stands in for Google's has one for all,
 // which would hide a subscription that calls the wrong service.
@@ -116,7 +112,6 @@ var life = sync.OnceValues(func() (*stages, error) {
 	if s.wired, err = w.plan(); err != nil {
 		return nil, err
 	}
-	s.wired = invented.ReplaceAll(s.wired, []byte("null"))
 	return s, w.apply()
 })
 

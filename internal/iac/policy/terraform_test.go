@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func open(dir string) (*workspace, error) {
 	if _, err := exec.LookPath("terraform"); err != nil {
 		return nil, errors.New("terraform is not installed")
 	}
-	if tf, err := filepath.Glob(filepath.Join(root, "terraform", "*.tf")); err != nil || len(tf) == 0 {
+	if _, err := os.Stat(filepath.Join(root, "terraform", "outputs.tf")); err != nil {
 		return nil, errors.New("terraform/ has no root module")
 	}
 	w := &workspace{dir: dir, command: "terraform"}
@@ -133,8 +134,11 @@ func (w *workspace) plan(args ...string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("terraform show: %w\n%s", err, out)
 	}
-	return out, nil
+	return invented.ReplaceAll(out, []byte("null")), nil
 }
+
+// invented is what the provider that stands in for Google's answers where the service would choose.
+var invented = regexp.MustCompile(`"replay-[a-z_-]+"`)
 
 // apply applies the last plan.
 func (w *workspace) apply() error {
