@@ -28,6 +28,10 @@ func TestImageOptionsAreChecked(t *testing.T) {
 	if err := writeFile(filepath.Join(pinned, ImageConfig), []byte("defaultBaseImage: example.invalid/pinned@sha256:"+strings.Repeat("1", 64)+"\n")); err != nil {
 		t.Fatal(err)
 	}
+	bare := t.TempDir()
+	if err := writeFile(filepath.Join(bare, ImageConfig), []byte("builds: []\n")); err != nil {
+		t.Fatal(err)
+	}
 	good := ImageOptions{Repo: repo, To: "example.invalid/step", Base: "example.invalid/base@sha256:" + strings.Repeat("0", 64), Tag: "t"}
 	for name, c := range map[string]struct {
 		edit func(*ImageOptions)
@@ -36,7 +40,7 @@ func TestImageOptionsAreChecked(t *testing.T) {
 		"good":                  {func(*ImageOptions) {}, ""},
 		"a base by tag":         {func(o *ImageOptions) { o.Base = "example.invalid/base:latest" }, "is not named by digest"},
 		"the checkout's base":   {func(o *ImageOptions) { o.Repo, o.Base = pinned, "" }, ""},
-		"no base anywhere":      {func(o *ImageOptions) { o.Base = "" }, "has no defaultBaseImage"},
+		"no base anywhere":      {func(o *ImageOptions) { o.Repo, o.Base = bare, "" }, "has no defaultBaseImage"},
 		"no config":             {func(o *ImageOptions) { o.Repo, o.Base = t.TempDir(), "" }, ".ko.yaml: no such file"},
 		"no repository":         {func(o *ImageOptions) { o.To = "" }, "no repository to push to"},
 		"an image for its name": {func(o *ImageOptions) { o.To = good.Base }, "no repository to push to"},

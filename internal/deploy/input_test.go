@@ -118,6 +118,9 @@ func TestBadInput(t *testing.T) {
 		"a unit that is none":      {func(o *Options) { o.Units = []string{"predict@bike"} }, `"predict@bike" is no unit of this build, which has predict@tiny`},
 		"a unit that is unchanged": {func(o *Options) { o.Build.Units[0].Action = change.Keep; o.Units = []string{unit} }, "there is nothing to do"},
 		"no bundle":                {func(o *Options) { o.Dir = t.TempDir() }, "predict@tiny is not there; run: make bundle"},
+		"no step image": {func(o *Options) {
+			o.Build.Units = append(o.Build.Units, change.Change{Unit: "batch@tiny", Action: change.Deploy})
+		}, "image is not there; run: make image"},
 		"a bundle of another hash": {func(o *Options) { o.Build.Units[0].Hash = "sha256:ff" }, "was made of another state of the checkout; run: make bundle"},
 	} {
 		o := p.options()

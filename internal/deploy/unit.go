@@ -182,11 +182,14 @@ func functionOf(unit string) (f bundle.Function, service, model string) {
 // complete reports everything that the steps before should have left and did not, at once.
 func (d *deployment) complete(units []change.Change) error {
 	var problems []string
+	image := false
 	for _, c := range units {
-		if c.Action == change.Remove || c.Unit == change.Terraform || c.Unit == change.Step {
+		model, batch := strings.CutPrefix(c.Unit, change.BatchPrefix)
+		switch {
+		case c.Action == change.Remove || c.Unit == change.Terraform:
 			continue
-		}
-		if strings.HasPrefix(c.Unit, change.BatchPrefix) {
+		case c.Unit == change.Step || batch:
+			image = image || !batch || !ownGraph(filepath.Join(d.Models, model))
 			continue
 		}
 		unit, err := os.ReadFile(filepath.Join(d.bundleOf(c.Unit), bundle.UnitFile))
@@ -202,6 +205,11 @@ func (d *deployment) complete(units []change.Change) error {
 	if len(problems) > 0 {
 		slices.Sort(problems)
 		return fault.New(fault.NotFound, nil, "%s; run: make bundle", strings.Join(problems, ", "))
+	}
+	if name := filepath.Join(d.Dir, imageFile); image { // before anything is done
+		if _, err := os.Stat(name); err != nil {
+			return fault.New(fault.NotFound, nil, "%s is not there; run: make image", name)
+		}
 	}
 	return nil
 }
