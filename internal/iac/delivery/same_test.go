@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -120,6 +121,44 @@ func TestTheLastStepCanRunWhatTheOthersBuilt(t *testing.T) {
 	}
 }
 
+var (
+	triggersOf   = regexp.MustCompile(`(?m)^ +(code|iac) += (\{.*\})$`) // what all triggers of one build file set
+	substitution = regexp.MustCompile(`(_[A-Z]+) =`)
+)
+
+// What a trigger sets and its build file does not declare would be dropped without a word.
+func TestTriggersSetWhatTheBuildsDeclare(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(root + "/terraform/modules/delivery"); err != nil {
+		t.Skip("skipped: there are no triggers")
+	}
+	text, files := string(read(t, "terraform/modules/delivery/triggers.tf")), map[string]string{"code": "cloudbuild.yaml", "iac": "terraform/cloudbuild.yaml"}
+	found := triggersOf.FindAllStringSubmatch(text, -1)
+	if len(found) != len(files) {
+		t.Fatalf("found %d sets of substitutions, want %d", len(found), len(files))
+	}
+	for _, m := range found {
+		b, err := ReadBuild(read(t, files[m[1]]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := []string{"_ACCOUNT", "_DEPLOY"} // each trigger's own
+		for _, s := range substitution.FindAllStringSubmatch(m[2], -1) {
+			names = append(names, s[1])
+		}
+		for _, name := range names {
+			if _, ok := b.Substitutions[name]; !ok {
+				t.Errorf("triggers set %s, which %s does not declare", name, files[m[1]])
+			}
+		}
+		for name := range b.Substitutions {
+			if !slices.Contains(names, name) {
+				t.Errorf("%s declares %s, which no trigger sets", files[m[1]], name)
+			}
+		}
+	}
+}
+
 // What a build sets for its deployment does not reach the tests, which would take it for a person's.
 func TestTestsDoNotSeeTheBuild(t *testing.T) {
 	t.Parallel()
@@ -174,6 +213,9 @@ func TestVersionsAgree(t *testing.T) {
 	}
 	_, version, _ := strings.Cut(images["golang"], ":")
 	version, _, _ = strings.Cut(version, "@")
+	if set := strings.Count(string(read(t, ".github/workflows/ci-cd.yaml")), "go-version: "+version+"\n"); set != 2 { // go.mod names the oldest that will do, which tools may refuse
+		t.Errorf("cloudbuild.yaml has Go %s, and %d of the 2 jobs of ci-cd.yaml", version, set)
+	}
 	for _, mod := range []string{"go.mod", "tools/go.mod", "tools/ko/go.mod", "tools/actionlint/go.mod"} {
 		m := regexp.MustCompile(`(?m)^go (1\.\d+)\.(\d+)$`).FindStringSubmatch(string(read(t, mod)))
 		if m == nil {
