@@ -64,13 +64,8 @@ func TestHelpShowsNine(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("skipped: make help, since make is not on PATH")
 	}
-	cmd := exec.CommandContext(t.Context(), "make", "help")
-	cmd.Dir = root
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, rest, _ := strings.Cut(string(out), "more:\n")
+	out := tool(t, root, nil, "make", "help") + "\n"
+	top, rest, _ := strings.Cut(out, "more:\n")
 	if got := strings.Count(top, "\n"); got != len(main) {
 		t.Errorf("make help shows %d targets, want %d\n%s", got, len(main), top)
 	}
