@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -129,9 +128,6 @@ var (
 // What a trigger sets and its build file does not declare would be dropped without a word.
 func TestTriggersSetWhatTheBuildsDeclare(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat(root + "/terraform/modules/delivery"); err != nil {
-		t.Skip("skipped: there are no triggers")
-	}
 	text, files := string(read(t, "terraform/modules/delivery/triggers.tf")), map[string]string{"code": "cloudbuild.yaml", "iac": "terraform/cloudbuild.yaml"}
 	found := triggersOf.FindAllStringSubmatch(text, -1)
 	if len(found) != len(files) {
@@ -156,6 +152,27 @@ func TestTriggersSetWhatTheBuildsDeclare(t *testing.T) {
 				t.Errorf("%s declares %s, which no trigger sets", files[m[1]], name)
 			}
 		}
+	}
+}
+
+func TestTerraformGetsVariablesThatItHas(t *testing.T) {
+	t.Parallel()
+	b, err := ReadBuild(read(t, "terraform/cloudbuild.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, variables := 0, string(read(t, "terraform/variables.tf"))
+	for _, e := range b.Options.Env {
+		name, _, _ := strings.Cut(e, "=")
+		if name, ok := strings.CutPrefix(name, "TF_VAR_"); ok {
+			given++
+			if !strings.Contains(variables, "\nvariable \""+name+"\" {") {
+				t.Errorf("terraform has no variable %s", name)
+			}
+		}
+	}
+	if given == 0 {
+		t.Error("terraform gets no variables")
 	}
 }
 
