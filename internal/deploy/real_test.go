@@ -6,12 +6,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/millrace-ml/millrace/internal/change"
 )
+
+var fileFlag = regexp.MustCompile(` --build-env-vars-file \S+`)
 
 // Where Google's own gcloud is installed, its linter says whether it knows the commands of a plan; it asks no network.
 func TestGcloudKnowsTheCommandsOfAPlan(t *testing.T) {
@@ -38,8 +42,10 @@ func TestGcloudKnowsTheCommandsOfAPlan(t *testing.T) {
 	}
 	var in, out []command
 	for line := range strings.Lines(plan.String()) {
-		if strings.HasPrefix(line, "gcloud ") {
-			in = append(in, command{Command: strings.TrimSpace(line)})
+		// The linter reads the file, and finds nothing wrong with a command whose file it cannot read.
+		c := command{Command: fileFlag.ReplaceAllString(strings.TrimSpace(line), "")}
+		if strings.HasPrefix(line, "gcloud ") && !slices.Contains(in, c) {
+			in = append(in, c)
 		}
 	}
 	data, err := json.Marshal(in)
