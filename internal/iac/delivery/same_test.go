@@ -91,8 +91,8 @@ func TestOnlyMainDeploys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := w.Jobs["pull-request"].Env["DEPLOY"]; got != "" && got != "false" {
-		t.Errorf("pull requests have DEPLOY=%s", got)
+	if got := w.Jobs["pull-request"].Env["DEPLOY"]; got != "false" {
+		t.Errorf("pull requests have DEPLOY=%q", got)
 	}
 }
 
