@@ -1,0 +1,10 @@
+# Nothing is deleted by accident, and nothing changes unseen. Project and region come from outside: TF_VAR_project and
+# TF_VAR_region.
+environment         = "prod"
+deletion_protection = true
+force_destroy       = false
+soft_delete_days    = 7
+approval            = { apply = true, deploy = true }
+
+# Who is told: owners = { platform = { email = "…" }, team-bikes = { email = "…" } }
+owners = {}
