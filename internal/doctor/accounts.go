@@ -104,6 +104,8 @@ var deployRoles = []struct {
 	{deployer, "deploy from source", []string{"roles/run.sourceDeveloper", "roles/run.developer", "roles/run.admin"}},
 	{deployer, "use the project's APIs", []string{"roles/serviceusage.serviceUsageConsumer", "roles/serviceusage.serviceUsageAdmin"}},
 	{deployer, "write a build's log", []string{"roles/logging.logWriter", "roles/cloudbuild.builds.builder"}},
+	{deployer, "see the bucket of sources", []string{"roles/storage.bucketViewer", "roles/storage.admin"}},
+	{deployer, "read how a new revision does", []string{"roles/monitoring.viewer", "roles/monitoring.editor", "roles/monitoring.admin"}},
 	{builder, "build", []string{"roles/run.builder", "roles/cloudbuild.builds.builder"}},
 }
 

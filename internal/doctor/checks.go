@@ -28,7 +28,7 @@ var projectChecks = []check{
 	{name: "indexes", about: "its composite indexes are those of shared/ledger/indexes.json, and ready", needs: []string{"database"}, api: "firestore.googleapis.com", run: checkIndexes},
 	{name: "registry", about: "the two image repositories exist, tags of functions may move, those of the step image may not", needs: []string{"infrastructure"}, api: "artifactregistry.googleapis.com", run: checkRegistry},
 	{name: "services", about: "each function and real-time model has a service, which is deployed and ready and runs as its own account, and no service is left of a model that is gone", needs: []string{"infrastructure", "models"}, run: checkServices},
-	{name: "callers", about: "each service lets in its trigger or the manifest's invokers, and not everybody", needs: []string{"infrastructure", "models"}, run: checkCallers},
+	{name: "callers", about: "each service lets in its trigger or the manifest's invokers, and the deployer, and not everybody", needs: []string{"infrastructure", "models"}, run: checkCallers},
 	{name: "schedules", about: "each schedule of a manifest has its job, at the same time and in the same zone, beside drain and reconcile; all enabled, calling batchtrigger as the right account; the last tick went well", needs: []string{"infrastructure", "models"}, api: "cloudscheduler.googleapis.com", run: checkJobs},
 	{name: "released", about: "each batch model is released, and nothing else is", needs: []string{"infrastructure", "models"}, run: checkReleased},
 	{name: "github", about: "where workload identity federation is set up, this checkout's repository may sign in as the deployer", needs: []string{"accounts"}, api: "iam.googleapis.com", run: checkGitHub},

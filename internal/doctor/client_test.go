@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +81,32 @@ func TestNamesOfAnotherForm(t *testing.T) {
 	p = &probe{project: "p", region: "r", o: Options{Prefix: "acme", Database: "runs"}}
 	if got := p.apply("a"); !slices.Equal(got, []string{"a", "TF_VAR_project=p TF_VAR_region=r TF_VAR_bucket_prefix=acme TF_VAR_firestore_database=runs make plan-terraform STATE=p-terraform", "make apply-terraform"}) {
 		t.Errorf("%q", got)
+	}
+	environments := filepath.Join(t.TempDir(), "terraform", "environments")
+	if err := os.MkdirAll(environments, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"dev": "project = \"p-dev\"\nregion = \"r\"\n", "prod": "region = \"r\"\n", "test": "project      = \"p-test\"\nstate_bucket = \"kept\"\n"} {
+		if err := os.WriteFile(filepath.Join(environments, name+".tfvars"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for project, want := range map[string]string{
+		"p-dev":  "make plan-terraform STATE=p-dev-terraform ENVIRONMENT=dev",
+		"p-test": "make plan-terraform STATE=kept ENVIRONMENT=test",
+		"p":      "TF_VAR_project=p TF_VAR_region=r make plan-terraform STATE=p-terraform ENVIRONMENT=prod", // no file names it, and prod's names no other
+	} {
+		q := &probe{project: project, region: "r", o: Options{Root: filepath.Dir(filepath.Dir(environments))}}
+		if got := q.apply()[0]; got != want {
+			t.Errorf("%s: %q, want %q", project, got, want)
+		}
+	}
+	if err := os.Remove(filepath.Join(environments, "prod.tfvars")); err != nil {
+		t.Fatal(err)
+	}
+	q := &probe{project: "p", region: "r", o: Options{Root: filepath.Dir(filepath.Dir(environments))}}
+	if got := q.apply()[0]; strings.Contains(got, "ENVIRONMENT") {
+		t.Errorf("an environment of another project: %q", got)
 	}
 	if got := p.deploy(); got != "make deploy PROJECT=p REGION=r ARTIFACTS=acme-artifacts STAGING=acme-staging" {
 		t.Error(got)

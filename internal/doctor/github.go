@@ -44,7 +44,7 @@ func checkGitHub(ctx context.Context, p *probe) []Finding {
 			continue
 		}
 		member := fmt.Sprintf("principalSet://iam.googleapis.com/projects/%s/locations/global/workloadIdentityPools/%s/attribute.repository/%s", p.number, pool, repo)
-		problems = append(problems, fail(do(fmt.Sprintf("gcloud iam service-accounts add-iam-policy-binding %s --project=%s --member=%s --role=roles/iam.workloadIdentityUser", p.email(deployer), p.project, member)),
+		problems = append(problems, fail(do(fmt.Sprintf("gcloud iam service-accounts add-iam-policy-binding %s --project=%s --member=%s --role=roles/iam.workloadIdentityUser", p.email(deployer), p.project, member), lasting),
 			"the repository %s may not sign in as %s; allowed: %s", repo, deployer, or(list(allowed), "nobody")))
 	}
 	if matched == "" && len(problems) == 0 {
@@ -89,11 +89,9 @@ func (p *probe) providers(ctx context.Context, pool, repo string) (found bool, b
 				continue
 			}
 			found = true
-			owner, _, _ := strings.Cut(repo, "/")
-			quoted := strings.ReplaceAll(w.AttributeCondition, `"`, "'")
-			if !strings.Contains(quoted, "'"+repo+"'") && !strings.Contains(quoted, "'"+owner+"'") && !byNumber.MatchString(quoted) {
-				bad = append(bad, fail(do(fmt.Sprintf(`gcloud iam workload-identity-pools providers update-oidc %s --workload-identity-pool=%s --location=global --project=%s --attribute-condition="assertion.repository == '%s'"`,
-					w.Name[strings.LastIndex(w.Name, "/")+1:], pool, p.project, repo)), "the pool %s lets in %q, which does not name %s", pool, w.AttributeCondition, repo))
+			if !trusts(w.AttributeCondition, repo) {
+				bad = append(bad, fail(do(fmt.Sprintf(`gcloud iam workload-identity-pools providers update-oidc %s --workload-identity-pool=%s --location=global --project=%s --attribute-condition="assertion.repository == '%s' && assertion.ref == 'refs/heads/main' && assertion.event_name == 'push'"`,
+					w.Name[strings.LastIndex(w.Name, "/")+1:], pool, p.project, repo), lasting), "the pool %s lets in %q, which does not name %s", pool, w.AttributeCondition, repo))
 			}
 		}
 		return page.NextPageToken, err
@@ -104,6 +102,22 @@ func (p *probe) providers(ctx context.Context, pool, repo string) (found bool, b
 // byNumber finds a condition or a member that names the repository by its number, which stays when it is renamed. Nothing
 // here knows that number, so it is taken on trust.
 var byNumber = regexp.MustCompile(`repository(_owner)?_id\b`)
+
+// byName finds a condition that names the repository as OWNER/NAME.
+var byName = regexp.MustCompile(`repository\s*==`)
+
+// lasting is what makes a mended sign-in stay.
+const lasting = "# and name the repository in Terraform's variable github, or the next apply takes this back"
+
+// trusts says whether a provider's condition lets the repository in: by its name, else by its owner's or its number.
+func trusts(condition, repo string) bool {
+	quoted := strings.ReplaceAll(condition, `"`, "'")
+	if byName.MatchString(quoted) {
+		return strings.Contains(quoted, "'"+repo+"'")
+	}
+	owner, _, _ := strings.Cut(repo, "/")
+	return strings.Contains(quoted, "'"+owner+"'") || byNumber.MatchString(quoted)
+}
 
 // names says whether one of callers is the repository: as an attribute's value, or in the subject of one of its branches.
 func names(who, repo string) bool {

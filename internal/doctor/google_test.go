@@ -93,9 +93,9 @@ func healthy() world {
 		get("pubsub", "v1/projects/acme-prod/topics/uploads:getIamPolicy"):             bindings("roles/pubsub.publisher", agentOf("gs-project-accounts")),
 		get("pubsub", "v1/projects/acme-prod/topics/uploads-dead:getIamPolicy"):        bindings("roles/pubsub.publisher", agentOf("gcp-sa-pubsub")),
 		get("pubsub", "v1/projects/acme-prod/subscriptions/uploads-push:getIamPolicy"): bindings("roles/pubsub.subscriber", agentOf("gcp-sa-pubsub")),
-		get("run", "v2/"+at+"/services/onupload:getIamPolicy"):                         bindings("roles/run.servicesInvoker", sa("onupload-push")),
-		get("run", "v2/"+at+"/services/batchtrigger:getIamPolicy"):                     bindings("roles/run.invoker", sa("batchtrigger-tick")),
-		get("run", "v2/"+at+"/services/predict-bike-demand:getIamPolicy"):              bindings("roles/run.servicesInvoker", "serviceAccount:shop@example.iam.gserviceaccount.com"),
+		get("run", "v2/"+at+"/services/onupload:getIamPolicy"):                         bindings("roles/run.servicesInvoker", sa("onupload-push"), "roles/run.servicesInvoker", sa("deployer")),
+		get("run", "v2/"+at+"/services/batchtrigger:getIamPolicy"):                     bindings("roles/run.invoker", sa("batchtrigger-tick"), "roles/run.servicesInvoker", sa("deployer")),
+		get("run", "v2/"+at+"/services/predict-bike-demand:getIamPolicy"):              bindings("roles/run.servicesInvoker", "serviceAccount:shop@example.iam.gserviceaccount.com", "roles/run.servicesInvoker", sa("deployer")),
 		get("iam", "v1/projects/acme-prod/locations/global/workloadIdentityPools"):     object{"workloadIdentityPools": things{object{"name": "projects/123/locations/global/workloadIdentityPools/github", "state": "ACTIVE"}}},
 		get("iam", "v1/projects/acme-prod/locations/global/workloadIdentityPools/github/providers"): object{"workloadIdentityPoolProviders": things{object{
 			"name": "projects/123/locations/global/workloadIdentityPools/github/providers/actions", "attributeCondition": "assertion.repository == 'acme/models'", "oidc": object{"issuerUri": "https://token.actions.githubusercontent.com"}}}},
@@ -154,7 +154,8 @@ func (w world) accounts(services []string) {
 
 func (w world) policy() {
 	roles := []string{"roles/aiplatform.customCodeServiceAgent", agentOf("gcp-sa-aiplatform-cc"), "roles/aiplatform.user", sa("pipeline-runner"), "roles/datastore.user", sa("pipeline-runner"),
-		"roles/run.sourceDeveloper", sa("deployer"), "roles/serviceusage.serviceUsageConsumer", sa("deployer"), "roles/logging.logWriter", sa("deployer"), "roles/run.builder", sa("builder")}
+		"roles/run.sourceDeveloper", sa("deployer"), "roles/serviceusage.serviceUsageConsumer", sa("deployer"), "roles/logging.logWriter", sa("deployer"), "roles/run.builder", sa("builder"),
+		"roles/storage.bucketViewer", sa("deployer"), "roles/monitoring.viewer", sa("deployer")}
 	for _, a := range agents {
 		roles = append(roles, a.role, agentOf(a.domain))
 	}

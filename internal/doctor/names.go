@@ -74,21 +74,6 @@ func (p *probe) grant(member, role string) string {
 	return fmt.Sprintf("gcloud projects add-iam-policy-binding %s --member=%s --role=%s --condition=None", p.project, member, role)
 }
 
-// stateBucket is where docs/deploy.md puts Terraform's state.
-func (p *probe) stateBucket() string { return p.project + "-terraform" }
-
-// apply ends a fix with what makes the infrastructure as the checkout says.
-func (p *probe) apply(before ...string) []string {
-	variables := "TF_VAR_project=" + p.project + " TF_VAR_region=" + p.region
-	if p.o.Prefix != "" {
-		variables += " TF_VAR_bucket_prefix=" + p.o.Prefix
-	}
-	if p.database() != "(default)" {
-		variables += " TF_VAR_firestore_database=" + p.database()
-	}
-	return append(before, variables+" make plan-terraform STATE="+p.stateBucket(), "make apply-terraform")
-}
-
 // deploy is the command that mends what deployments make.
 func (p *probe) deploy() string {
 	command := "make deploy PROJECT=" + p.project + " REGION=" + p.region

@@ -111,9 +111,10 @@ func (p *probe) bind(service, verb, member, role string) string {
 // checkCallers reads who may call which service.
 func checkCallers(ctx context.Context, p *probe) []Finding {
 	var problems []Finding
-	callers := map[string][]string{onUpload: {p.member(pushAccount)}, batchTrigger: {p.member(tickAccount)}}
+	asks := p.member(deployer) // a new revision, before it gets traffic
+	callers := map[string][]string{onUpload: {p.member(pushAccount), asks}, batchTrigger: {p.member(tickAccount), asks}}
 	for _, m := range p.serving(manifest.ServeRealtime) {
-		callers[serviceOf(m.Name)] = m.Realtime.Invokers
+		callers[serviceOf(m.Name)] = append([]string{asks}, m.Realtime.Invokers...)
 	}
 	read := 0
 	for _, name := range slices.Sorted(maps.Keys(callers)) {

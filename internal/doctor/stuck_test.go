@@ -73,11 +73,11 @@ var stuckPoints = []brokenProject{
 	{"another repository signs in", with(deployerKey, func(o object) {
 		o["bindings"] = bindings("roles/iam.workloadIdentityUser", "principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/attribute.repository/acme/old")["bindings"]
 	}), "github", Fail, "the repository acme/models may not sign in as deployer; allowed: attribute.repository/acme/old", do(
-		"gcloud iam service-accounts add-iam-policy-binding deployer@acme-prod.iam.gserviceaccount.com --project=acme-prod --member=principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/attribute.repository/acme/models --role=roles/iam.workloadIdentityUser")},
+		"gcloud iam service-accounts add-iam-policy-binding deployer@acme-prod.iam.gserviceaccount.com --project=acme-prod --member=principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/attribute.repository/acme/models --role=roles/iam.workloadIdentityUser", lasting)},
 	{"the provider's condition names another repository", with(get("iam", "v1/projects/acme-prod/locations/global/workloadIdentityPools/github/providers"), func(o object) {
-		of(o, "workloadIdentityPoolProviders", "actions")["attributeCondition"] = "assertion.repository == 'other/models'"
+		of(o, "workloadIdentityPoolProviders", "actions")["attributeCondition"] = "assertion.repository == 'other/models' && assertion.repository_id == '9'"
 	}), "github", Fail, "does not name acme/models", do(
-		`gcloud iam workload-identity-pools providers update-oidc actions --workload-identity-pool=github --location=global --project=acme-prod --attribute-condition="assertion.repository == 'acme/models'"`)},
+		`gcloud iam workload-identity-pools providers update-oidc actions --workload-identity-pool=github --location=global --project=acme-prod --attribute-condition="assertion.repository == 'acme/models' && assertion.ref == 'refs/heads/main' && assertion.event_name == 'push'"`, lasting)},
 
 	// 7 Something that others are expected to have made is missing: a bucket, a database, a role.
 	{"a bucket is missing", without(get("storage", "storage/v1/b/acme-prod-staging")), "buckets", Fail, "gs://acme-prod-staging does not exist", do(plan, act)},
