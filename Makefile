@@ -116,10 +116,10 @@ check-terraform: #### check the infrastructure: format, modules, plan, rights, a
 bin/tflint: tools/tflint/go.mod
 	cd tools/tflint && CGO_ENABLED=0 go build -o ../../bin/tflint github.com/terraform-linters/tflint
 
-plan-terraform: #### plan the infrastructure, and write the plan to build/terraform.plan (STATE=BUCKET of the state; ENVIRONMENT=prod takes terraform/environments/prod.tfvars)
+plan-terraform: #### plan the infrastructure, and write the plan to build/terraform.plan (STATE=BUCKET of the state; ENVIRONMENT=dev takes terraform/environments/dev.tfvars, else prod)
 	@mkdir -p "$(BUILD)"
-	@"$(TERRAFORM)" -chdir=terraform init -input=false -reconfigure $(if $(STATE),-backend-config="bucket=$$STATE") $(if $(ENVIRONMENT),-backend-config="prefix=$$ENVIRONMENT")
-	@"$(TERRAFORM)" -chdir=terraform plan -input=false -lock-timeout=5m $(if $(ENVIRONMENT),-var-file="environments/$$ENVIRONMENT.tfvars") -out="$(abspath $(BUILD))/terraform.plan"
+	@"$(TERRAFORM)" -chdir=terraform init -input=false -reconfigure -backend-config="environments/$${ENVIRONMENT:-prod}.gcs.tfbackend" $(if $(STATE),-backend-config="bucket=$$STATE")
+	@"$(TERRAFORM)" -chdir=terraform plan -input=false -lock-timeout=5m -var-file="environments/$${ENVIRONMENT:-prod}.tfvars" -out="$(abspath $(BUILD))/terraform.plan"
 
 apply-terraform: #### apply exactly what make plan-terraform planned
 	@[ "$${DEPLOY:-true}" = true ] || { echo "skipped: this build does not deploy (DEPLOY=$$DEPLOY)"; exit 0; }; \
