@@ -104,7 +104,7 @@ func TestApplyWaitsForTheWord(t *testing.T) {
 	}
 	out := tool(t, dir, []string{"TERRAFORM=" + stub, "STATE=my-state", "ENVIRONMENT=prod"}, "make", "plan-terraform")
 	plan := filepath.Join(dir, "build", "terraform.plan")
-	for _, want := range []string{"init -input=false", "-backend-config=bucket=my-state -backend-config=prefix=prod", "-var-file=environments/prod.tfvars -out=" + plan} {
+	for _, want := range []string{"init -input=false", "-backend-config=environments/prod.gcs.tfbackend -backend-config=bucket=my-state", "-var-file=environments/prod.tfvars -out=" + plan} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
