@@ -148,9 +148,13 @@ func TestGcloudIsGoneFromACallOn(t *testing.T) {
 			if split && (err == nil || !strings.Contains(err.Error(), mend)) {
 				t.Errorf("the traffic is split, and the error does not say how to mend it: %v", err)
 			}
-			p.fault = nil
+			p.fault, p.calls = nil, nil
 			if err := p.deploy(t.Context(), next); err != nil {
 				t.Fatalf("the second run: %v\n%s", err, p.log.String())
+			}
+			first := slices.IndexFunc(p.calls, func(c string) bool { return strings.Contains(c, "update-traffic") })
+			if split && !strings.Contains(p.calls[first], "--to-revisions predict-tiny-00002=100") {
+				t.Errorf("the second run does not mend the split first, but runs %s", p.calls[first])
 			}
 			p.truth(t, unit, serviceName)
 			if got := p.state(t); n < calls && got != want {
