@@ -115,7 +115,7 @@ func (p *project) options() Options {
 		Watch: time.Millisecond, Gcloud: gcloudBinary, Env: append(os.Environ(), "PLAYED_GCLOUD="+p.url+"/gcloud"),
 		Artifacts: "shop-artifacts", Storage: p.client, Records: p.records, Holder: "this build", Monitoring: p.metrics.address,
 		Token:    func(_ context.Context, audience string) (string, error) { return "token for " + audience, nil },
-		Patience: 300 * time.Millisecond, Wait: time.Minute, Now: time.Now,
+		Patience: 300 * time.Millisecond, Wait: time.Minute, Lease: 8 * time.Second, Now: time.Now,
 		Try: func(_ context.Context, in *pipeline.PublishInput, trigger, hash string) error {
 			p.mu.Lock()
 			defer p.mu.Unlock()

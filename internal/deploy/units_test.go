@@ -224,3 +224,21 @@ func TestAnOlderCommitIsSkipped(t *testing.T) {
 	}
 	p.truth(t, unit, serviceName)
 }
+
+// Models deploy several at a time, and each line says whose it is.
+func TestModelsDeployAtOnce(t *testing.T) {
+	t.Parallel()
+	p, next := serving(t)
+	p.terraform("predict-other")
+	other := p.bundle(t, "predict@other", tiny(1, ""))
+	if err := p.deploy(t.Context(), next, other); err != nil {
+		t.Fatal(err)
+	}
+	p.truth(t, unit, serviceName)
+	p.truth(t, other.Unit, "predict-other")
+	for _, line := range []string{"\npredict@tiny: gcloud run deploy predict-tiny ", "\npredict@other: gcloud run deploy predict-other ", "\npredict@other: # predict@other: deployed\n"} {
+		if !strings.Contains(p.log.String(), line) {
+			t.Errorf("no line %q", line)
+		}
+	}
+}
