@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,13 +76,12 @@ func (p *place) options(ctx context.Context, c console, repo string) (o deploy.O
 // try tries batch releases with batchtrigger.
 func (p *place) try(c console, client *storage.Client, artifacts, staging string) func(context.Context, *pipeline.PublishInput, string, string) error {
 	return func(ctx context.Context, in *pipeline.PublishInput, trigger, hash string) error {
-		audience, err := identity.Audience(trigger)
+		token, err := tokenFor(c, trigger)
 		if err != nil {
 			return err
 		}
 		_, err = candidate.Try(ctx, candidate.Options{
-			In: in, Storage: client, Artifacts: artifacts, Staging: staging, Trigger: trigger, Unit: hash, HTTP: http.DefaultClient, Log: c.err,
-			Token: func(ctx context.Context) (string, error) { return identity.Token(ctx, c.getenv, audience) },
+			In: in, Storage: client, Artifacts: artifacts, Staging: staging, Trigger: trigger, Unit: hash, Token: token, Log: c.err,
 		})
 		return err
 	}
