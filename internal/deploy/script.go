@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -78,7 +79,7 @@ func (s *script) gcloud(ctx context.Context, limit time.Duration, args ...string
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = killDelay
-	cmd.Env = append(s.env, "CLOUDSDK_CORE_DISABLE_PROMPTS=1")
+	cmd.Env = slices.Concat(s.env, []string{"CLOUDSDK_CORE_DISABLE_PROMPTS=1"}) // several units share env
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err := cmd.Run()
