@@ -24,7 +24,6 @@ func TestMutants(t *testing.T) {
 	count := 0
 	for _, c := range []struct{ model, op, prefix string }{
 		{"forest_words", "TreeEnsembleClassifier", "class"}, {"regressor_sum_3_mixed", "TreeEnsembleRegressor", "target"},
-		{"boosting_regressor", "TreeEnsembleRegressor", "target"},
 	} {
 		for _, m := range newTreeMutants(t, c.model, c.op, c.prefix).all() {
 			count++

@@ -11,17 +11,7 @@ func buildOneHot(c *compiler, n *node, in []*value) ([]*value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.only("cats_int64s", "cats_strings", "zeros"); err != nil {
-		return nil, err
-	}
-	var cats buffer
-	if cats.ints, err = n.ints("cats_int64s"); err != nil {
-		return nil, err
-	}
-	if cats.texts, err = n.texts("cats_strings"); err != nil {
-		return nil, err
-	}
-	zeros, err := n.int("zeros", 1)
+	cats, zeros, err := n.categories()
 	if err != nil {
 		return nil, err
 	}
@@ -60,4 +50,19 @@ func buildOneHot(c *compiler, n *node, in []*value) ([]*value, error) {
 		}
 	})
 	return []*value{out}, nil
+}
+
+// categories are those of a OneHotEncoder, and whether an unknown one is a row of zeros.
+func (n *node) categories() (cats buffer, zeros int64, err error) {
+	if err = n.only("cats_int64s", "cats_strings", "zeros"); err != nil {
+		return cats, 0, err
+	}
+	if cats.ints, err = n.ints("cats_int64s"); err != nil {
+		return cats, 0, err
+	}
+	if cats.texts, err = n.texts("cats_strings"); err != nil {
+		return cats, 0, err
+	}
+	zeros, err = n.int("zeros", 1)
+	return cats, zeros, err
 }

@@ -125,39 +125,8 @@ func (m *Model) inputs(f *file) error {
 		if constants[p.name] {
 			continue // older files list initializers too
 		}
-		if p.kind == 0 {
-			return fmt.Errorf("input %.60q is a %s of elements of type %d: expected a tensor of float, double, int32, int64, bool or string", p.name, p.what, p.elem)
-		}
-		width := 1
-		if len(p.dims) == 2 {
-			width = p.dims[1]
-		}
-		if len(p.dims) < 1 || len(p.dims) > 2 || width < 1 {
-			return fmt.Errorf("input %.60q has the shape %v: expected rows of a known number of columns; convert with [None, N] and the number", p.name, p.dims)
-		}
-		if len(m.columns)+width > forest.MaxFeatures {
-			return fmt.Errorf("more than %d columns", forest.MaxFeatures)
-		}
-		dims := make([]int, len(p.dims))
-		dims[0], dims[len(dims)-1] = 1, width
-		v, err := m.c.make(p.kind, dims, 0)
-		if err == nil {
-			err = m.c.define(p.name, v)
-		}
-		if err != nil {
+		if err := m.input(&p); err != nil {
 			return fmt.Errorf("input %.60q: %w", p.name, err)
-		}
-		m.c.inputs = append(m.c.inputs, v)
-		for range width {
-			if p.kind == texts {
-				v.origin = append(v.origin, int32(len(m.columns)))
-			}
-			m.info.FeatureTypes = append(m.info.FeatureTypes, p.kind.String())
-			column := Column{Text: p.kind == texts, Whole: p.kind == int64s || p.kind == int32s || p.kind == bools}
-			if width == 1 {
-				column.Name = p.name
-			}
-			m.columns = append(m.columns, column)
 		}
 	}
 	if len(m.columns) == 0 {
@@ -165,6 +134,45 @@ func (m *Model) inputs(f *file) error {
 	}
 	if len(m.c.inputs) == 1 && m.c.inputs[0].kind == float {
 		m.c.inputs[0].matrix = true
+	}
+	return nil
+}
+
+// input makes the value of one input, and its columns.
+func (m *Model) input(p *port) error {
+	if p.kind == 0 {
+		return fmt.Errorf("it is a %s of elements of type %d: expected a tensor of float, double, int32, int64, bool or string", p.what, p.elem)
+	}
+	width := 1
+	if len(p.dims) == 2 {
+		width = p.dims[1]
+	}
+	if len(p.dims) < 1 || len(p.dims) > 2 || width < 1 {
+		return fmt.Errorf("it has the shape %v: expected rows of a known number of columns; convert with [None, N] and the number", p.dims)
+	}
+	if len(m.columns)+width > forest.MaxFeatures {
+		return fmt.Errorf("more than %d columns", forest.MaxFeatures)
+	}
+	dims := make([]int, len(p.dims))
+	dims[0], dims[len(dims)-1] = 1, width
+	v, err := m.c.make(p.kind, dims, 0)
+	if err != nil {
+		return err
+	}
+	if err := m.c.define(p.name, v); err != nil {
+		return err
+	}
+	m.c.inputs = append(m.c.inputs, v)
+	for range width {
+		if p.kind == texts {
+			v.origin = append(v.origin, int32(len(m.columns)))
+		}
+		m.info.FeatureTypes = append(m.info.FeatureTypes, p.kind.String())
+		column := Column{Text: p.kind == texts, Whole: p.kind == int64s || p.kind == int32s || p.kind == bools}
+		if width == 1 {
+			column.Name = p.name
+		}
+		m.columns = append(m.columns, column)
 	}
 	return nil
 }

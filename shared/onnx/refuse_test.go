@@ -184,8 +184,8 @@ func TestInfo(t *testing.T) {
 	}
 	out := make([]float64, 4)
 	bound.Predict([]float64{1, 5, math.NaN(), 6}, 2, out, bound.NewScratch())
-	if fmt.Sprint(out) != "[-20 5 NaN 6]" {
-		t.Errorf("%v", out)
+	if fmt.Sprint(out, bound.Info().Categorical) != "[-20 5 NaN 6] [true false]" {
+		t.Errorf("%v, categorical %v", out, bound.Info().Categorical)
 	}
 	if m, err = Read(load(t, testFolder, "pipeline_forest.onnx")); err != nil {
 		t.Fatal(err)
