@@ -109,7 +109,7 @@ variable "kms_key" {
 }
 
 variable "operators" {
-  description = "The e-mail addresses of people and accounts that may start, cancel and rerun runs by hand. The deployer, which tries releases, is one anyway."
+  description = "The e-mail addresses of people and accounts that may call batchtrigger: look at runs, and start them by hand. The deployer, which tries releases, is one anyway."
   type        = set(string)
   default     = []
 
