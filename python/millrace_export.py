@@ -262,7 +262,8 @@ class _ScikitLearn:
         import onnxruntime
         import skl2onnx
 
-        self.runtime, self.skl2onnx, self.model, self.differ = onnxruntime, skl2onnx, model, differ
+        self.runtime, self.skl2onnx, self.differ = onnxruntime, skl2onnx, differ
+        self.model = getattr(model, "best_estimator_", model)  # of a search
         self.onnx = None
 
     def width(self):
@@ -352,9 +353,10 @@ class _ScikitLearn:
         off = (np.abs(own - predictions) > 1e-3 * scale).any(axis=1)
         if off.mean() > self.differ:
             row = int(np.flatnonzero(off)[0])
+            empty = [c for c in X.columns if _texts(X[c]) and X[c].isna().any()]
             raise ValueError(
                 f"it differs from the model in {int(off.sum())} of {len(X)} rows, first in row {row}: {predictions[row]}, the model says {own[row]}; "
-                "scalers before trees do that (from_sklearn says why)"
+                + (f"texts are missing in {empty}: fill them before training" if empty else "scalers before trees do that (from_sklearn says why)")
             )
 
     @staticmethod

@@ -20,17 +20,16 @@
 // number of rows or goroutines, nor on the CPU.
 //
 //   - The same bits: tree ensembles of all versions (sums in the order of the trees, from 0, base values last; LOGISTIC,
-//     SOFTMAX, SOFTMAX_ZERO and PROBIT of them), Scaler, Normalizer, Imputer, Binarizer, encoders, arithmetic, comparisons, Sigmoid,
-//     Tanh, Sqrt, all that moves elements.
+//     SOFTMAX, SOFTMAX_ZERO and PROBIT of them), Scaler, Normalizer, Imputer, Binarizer, encoders, arithmetic, comparisons,
+//     Sigmoid, Tanh, Sqrt, all that moves elements.
 //   - The same bits as for two or more rows: LinearRegressor, LinearClassifier, Gemm, MatMul. The runtime adds up one row in
 //     another order than several, so it differs from itself; its order for several rows is taken: one fused step a column.
 //   - Within 4 units in the last place: Exp, Log, Pow, Softmax and the SOFTMAX of a LinearClassifier of more than four classes,
 //     ReduceSum, ReduceMean and the other sums, whose functions and order in the runtime depend on its build.
 //
 // The runtime itself depends on more: with several threads it adds up halves of the trees for batches, and for single rows
-// from 81 trees on; the SOFTMAX of a LinearClassifier of
-// two to four classes takes another exponential from 16,384 scores on. In three places it departs from
-// the standard, and so does this package: version 5's numbers of LOGISTIC and SOFTMAX are exchanged, a base value of a target
-// without any leaf counts for nothing, and Clip without a bound takes the type's own. In one it is not followed: it takes
-// fractions for members of a set of whole numbers.
+// from 81 trees on; the SOFTMAX of a LinearClassifier of two to four classes takes another exponential from 16,384 scores on.
+// In three places it departs from the standard, and so does this package: version 5's numbers of LOGISTIC and SOFTMAX are
+// exchanged, a base value of a target without any leaf counts for nothing, and Clip without a bound takes the type's own. In
+// one it is not followed: it takes fractions for members of a set of whole numbers.
 package onnx

@@ -60,11 +60,12 @@ func TestCatBoost(t *testing.T) {
 func TestScikitLearn(t *testing.T) {
 	t.Parallel()
 	exports(t, "sklearn", map[string]string{
-		"overwrite":  "overwrite=True replaces it",
-		"a function": "the model cannot be exported through skl2onnx: ",
-		"times":      "input time: dtype datetime64",
-		"texts":      "open the Pipeline with a ColumnTransformer that encodes them",
-		"mixed":      "input colour: texts among other values",
+		"overwrite":     "overwrite=True replaces it",
+		"a function":    "the model cannot be exported through skl2onnx: ",
+		"times":         "input time: dtype datetime64",
+		"texts":         "open the Pipeline with a ColumnTransformer that encodes them",
+		"missing texts": "texts are missing in ['shape']: fill them before training",
+		"mixed":         "input colour: texts among other values",
 	}, "skl2onnx", "onnxruntime")
 }
 

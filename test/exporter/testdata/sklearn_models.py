@@ -12,6 +12,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
@@ -43,6 +44,12 @@ def pipelines(folder):
     three = make_pipeline(columns(OneHotEncoder(handle_unknown="ignore")), LinearRegression()).fit(X, y)
     from_sklearn(three, X, "skl-count", version="1", folder=folder, outputs=[{"name": "count", "min": 0}])
     done("skl-count", "onnx", ["count"], 0)
+    holes = X.assign(shape=X["shape"].where(X["shape"] != "", None))
+    four = make_pipeline(columns(OneHotEncoder(handle_unknown="ignore")), LinearRegression()).fit(holes, X["shape"] == "")
+    refused("missing texts", ValueError, from_sklearn, four, holes, "skl-holes", version="1", folder=folder)
+    search = GridSearchCV(three, {"linearregression__fit_intercept": [True]}, cv=2).fit(X, y)
+    from_sklearn(search, X, "skl-search", version="1", folder=folder)
+    done("skl-search", "onnx", ["prediction"], 0)
     refused("overwrite", FileExistsError, from_sklearn, three, X, "skl-count", version="2", folder=folder)
 
 
