@@ -30,6 +30,9 @@ const (
 func (d *deployment) unit(ctx context.Context, c change.Change, out *lines) (o Outcome) {
 	o.Unit = c.Unit
 	defer func() {
+		if cause := context.Cause(ctx); cause != nil && errors.Is(o.Err, context.Canceled) {
+			o.Err = cause // what a client of Google's says of it is longer and no clearer
+		}
 		if o.Err != nil {
 			d.mu.Lock()
 			d.failed[c.Unit] = o.Err

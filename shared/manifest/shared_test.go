@@ -239,3 +239,14 @@ func TestCheckWithoutFile(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+func TestMaxChange(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]manifest.Percent{"": 10, "release: {}\n": 10, "release: {max_change: 2.5%}\n": 2.5, "release: {max_change: 0%}\n": 0} {
+		m, err := manifest.Parse("m.yaml", []byte("name: abc\nversion: \"1\"\nserve: [realtime]\nartifact: {path: a, format: xgboost, sha256: "+strings.Repeat("a", 64)+"}\n"+
+			"inputs: [{name: x, type: number}]\nfeatures: [x]\noutputs: [{name: y}]\nrealtime: {}\n"+text))
+		if err != nil || m.MaxChange() != want {
+			t.Errorf("%q: %v, %v; want %v", text, m.MaxChange(), err, want)
+		}
+	}
+}
