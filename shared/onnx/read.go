@@ -78,7 +78,7 @@ func read(data []byte) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{opsets: f.opsets, values: map[string]*value{}, wanted: wanted, keys: map[int32][]string{}, left: len(data) + 1<<16}
+	c := &compiler{opsets: f.opsets, values: map[string]*value{}, wanted: wanted, keys: map[int32][]string{}, wides: map[int]*shared{}, left: len(data) + 1<<16}
 	m := &Model{c: c}
 	if err := m.constants(f); err != nil {
 		return nil, err

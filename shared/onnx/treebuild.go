@@ -164,11 +164,11 @@ func (e *ensemble) twoClasses() error {
 
 // treeScratch is the working memory of an ensemble.
 type treeScratch struct {
-	x, margins, out []float64
-	floats          []float32
-	doubles         []float64
-	has             []bool
-	kernel          *forest.Scratch
+	margins, out []float64
+	floats       []float32
+	doubles      []float64
+	has          []bool
+	kernel       *forest.Scratch
 }
 
 // ensemble adds the step of an ensemble. place, where it is not nil, gets the places of labels.
@@ -196,17 +196,20 @@ func (c *compiler) ensemble(v *value, e *ensemble, place *value) (*value, error)
 		}
 		*place = *at
 	}
+	t := &treeStep{e: e, v: v, out: out, place: place, features: features, matrix: -1}
+	if e.quick != nil && (!v.matrix || len(e.asked) > 0) {
+		if t.matrix, err = c.wide(v, features+len(e.asked)); err != nil {
+			return nil, err
+		}
+	}
 	own := c.scratch(func(rows int) any {
 		s := &treeScratch{out: make([]float64, e.targets), floats: make([]float32, e.targets), doubles: make([]float64, e.targets), has: make([]bool, e.targets)}
 		if e.quick != nil {
 			s.margins, s.kernel = make([]float64, rows*e.targets), e.quick.NewScratch()
-			if !v.matrix || len(e.asked) > 0 {
-				s.x = make([]float64, rows*(features+len(e.asked)))
-			}
 		}
 		return s
 	})
-	t := &treeStep{e: e, v: v, out: out, place: place, own: own, features: features}
+	t.own = own
 	switch {
 	case e.double:
 		c.step(func(s *state, rows int) {
@@ -223,14 +226,33 @@ type treeStep struct {
 	e             *ensemble
 	v, out, place *value
 	own, features int
+	matrix        int // where the kernel's rows are made, -1 for those that the graph is given
+}
+
+// shared is a table of float64 that all ensembles over a value write their rows into, one after the other.
+type shared struct{ place, width int }
+
+// wide makes room for rows of width numbers of a value.
+func (c *compiler) wide(v *value, width int) (int, error) {
+	s := c.wides[v.buf]
+	if s == nil {
+		if err := c.spend(width); err != nil {
+			return 0, err
+		}
+		s = &shared{}
+		s.place = c.scratch(func(rows int) any { return make([]float64, rows*s.width) })
+		c.wides[v.buf] = s
+	}
+	s.width = max(s.width, width)
+	return s.place, nil
 }
 
 func runTrees[T real](t *treeStep, s *state, rows int, x, scores []T) {
 	e, own := t.e, s.own[t.own].(*treeScratch)
 	if e.quick != nil {
 		m := s.x
-		if own.x != nil {
-			m = matrix(e, x, rows, t.features, own.x)
+		if t.matrix >= 0 {
+			m = matrix(e, x, rows, t.features, s.own[t.matrix].([]float64))
 		}
 		e.quick.Margin(m, rows, own.margins, own.kernel)
 	}

@@ -96,6 +96,7 @@ type compiler struct {
 	left         int                // elements that may still be asked for, so that a small file cannot ask for much memory
 	wanted       map[string]bool    // names that a node that is needed, or the result, asks for
 	inputs       []*value           // of the graph
+	wides        map[int]*shared    // by buffer
 	keys         map[int32][]string // by column: the texts that encoders know
 	inexact      bool               // some step adds up in another order than the runtime may
 	ensembles    []*ensemble
