@@ -92,7 +92,9 @@ func (d *deployment) held(ctx context.Context, c change.Change, s *script, remov
 		return "removed", d.Build.Committed, nil
 	}
 	r := change.Record{Unit: c.Unit, Hash: c.Hash, Parts: c.Parts, Commit: d.Build.Commit, Committed: d.Build.Committed}
-	undo := func(ctx context.Context, err error) error { return err }
+	undo := func(_ context.Context, err error) error {
+		return fmt.Errorf("%w; it stays, and the next deployment records it", err)
+	}
 	switch {
 	case c.Unit == change.Step:
 		r.Image, err = d.image(ctx, s)
