@@ -11,5 +11,5 @@ module "events" {
   kms_key  = var.kms_key
   labels   = local.labels
 
-  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agent]
+  depends_on = [google_project_service.this, google_kms_crypto_key_iam_member.agent, data.google_storage_project_service_account.this]
 }
