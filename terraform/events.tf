@@ -4,7 +4,7 @@ module "events" {
   project  = var.project
   region   = var.region
   bucket   = module.storage.names.inbox
-  location = var.region
+  location = module.storage.location
   delivery = var.events
   service  = { name = module.onupload.name, uri = module.onupload.uri }
   agents   = { storage = local.agents.storage, pubsub = local.agents.pubsub, eventarc = local.agents.eventarc }

@@ -1,4 +1,4 @@
-# What may be thrown away. Project and region come from outside: TF_VAR_project and TF_VAR_region.
+# What may be thrown away. Project and region come from outside, as TF_VAR_project and TF_VAR_region, or are named here.
 environment         = "dev"
 deletion_protection = false
 force_destroy       = true

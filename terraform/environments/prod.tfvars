@@ -1,5 +1,5 @@
-# Nothing is deleted by accident, and nothing changes unseen. Project and region come from outside: TF_VAR_project and
-# TF_VAR_region.
+# Nothing is deleted by accident, and nothing changes unseen. Project and region come from outside, as TF_VAR_project and
+# TF_VAR_region, or are named here.
 environment         = "prod"
 deletion_protection = true
 force_destroy       = false

@@ -1,4 +1,4 @@
-# As production, but for what protects data. Project and region come from outside: TF_VAR_project and TF_VAR_region.
+# As production, but for what protects data. Project and region come from outside, as TF_VAR_project and TF_VAR_region, or are named here.
 environment         = "test"
 deletion_protection = false
 force_destroy       = true
