@@ -63,6 +63,9 @@ var variables = map[string]any{
 	"project":        "millrace-test",
 	"region":         "europe-west1",
 	"platform_owner": "platform",
+	"operators":      []string{"ops@example.com"},
+	"github":         map[string]any{"repository": "millrace-ml/millrace"},
+	"repository":     "projects/millrace-test/locations/europe-west1/connections/github/repositories/millrace",
 	"owners": map[string]any{
 		"platform":  map[string]any{"email": "platform@example.com"},
 		"team-air":  map[string]any{"email": "air@example.com"},

