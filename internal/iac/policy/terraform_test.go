@@ -41,9 +41,6 @@ func open(dir string) (*workspace, error) {
 	if _, err := exec.LookPath("terraform"); err != nil {
 		return nil, errors.New("terraform is not installed")
 	}
-	if _, err := os.Stat(filepath.Join(root, "terraform", "outputs.tf")); err != nil {
-		return nil, errors.New("terraform/ has no root module")
-	}
 	w := &workspace{dir: dir, command: "terraform"}
 	if script, err := filepath.Abs(filepath.Join(sharedFolder(), "terraform", "tf-offline.sh")); err == nil {
 		if _, err := os.Stat(script); err == nil {
@@ -113,6 +110,9 @@ func (w *workspace) runIn(folder string, args ...string) ([]byte, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, w.command, append([]string{"-chdir=" + filepath.Join(w.dir, folder)}, args...)...)
 	cmd.Env = append(os.Environ(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
+	if !w.offline {
+		cmd.Env = append(cmd.Env, pluginCache()...)
+	}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -123,6 +123,19 @@ func (w *workspace) runIn(folder string, args ...string) ([]byte, error) {
 		}
 	}
 	return out.Bytes(), err
+}
+
+// pluginCache lets all folders share one download of the provider, which has more than 100 MB.
+func pluginCache() []string {
+	dir, err := os.UserCacheDir()
+	if err != nil || os.Getenv("TF_PLUGIN_CACHE_DIR") != "" {
+		return nil
+	}
+	dir = filepath.Join(dir, "millrace", "terraform-plugins")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil // each folder then has its own
+	}
+	return []string{"TF_PLUGIN_CACHE_DIR=" + dir, "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE=1"}
 }
 
 // plan makes a plan and gives its JSON.
