@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/storage"
 
+	"github.com/millrace-ml/millrace/internal/bundle"
 	"github.com/millrace-ml/millrace/internal/change"
 	"github.com/millrace-ml/millrace/shared/cloud"
 	"github.com/millrace-ml/millrace/shared/entry"
@@ -143,6 +144,7 @@ type recordCmd struct {
 	Units    []string `arg:"" name:"unit" help:"What was deployed, or removed."`
 	Deployed string   `help:"Where the records are: a folder, or gs://BUCKET, the artifacts bucket." placeholder:"DIR|gs://BUCKET" required:""`
 	Commit   string   `help:"The source revision, written into the record." env:"COMMIT_SHA"`
+	Image    string   `help:"With the unit step: the image that was pushed, by digest. Later releases name it." placeholder:"REF"`
 }
 
 // Run records units as they are in the checkout, and forgets those that it does not have any more. Nothing is recorded if
@@ -165,13 +167,20 @@ func (r recordCmd) Run(ctx context.Context, c console, ci *ciCmd) error {
 			return err
 		}
 		for _, name := range r.Units {
+			if name == change.Step && now[name] != nil && !bundle.ByDigest(r.Image) {
+				return fmt.Errorf("--image %q: recording step takes the image that was pushed, as REPOSITORY@sha256:…", r.Image)
+			}
 			if now[name] == nil && !slices.ContainsFunc(was, func(r change.Record) bool { return r.Unit == name }) {
 				return fmt.Errorf("%q is neither a unit of this checkout nor one that was recorded", name)
 			}
 		}
 		for _, name := range r.Units {
 			if u := now[name]; u != nil {
-				if err := s.Write(ctx, u.Record(r.Commit, time.Now())); err != nil {
+				done := u.Record(r.Commit, time.Now())
+				if name == change.Step {
+					done.Image = r.Image
+				}
+				if err := s.Write(ctx, done); err != nil {
 					return err
 				}
 				fmt.Fprintf(c.out, "%s\t%s\n", name, u.Hash)

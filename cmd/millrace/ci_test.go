@@ -236,7 +236,11 @@ func TestCIRecordsInABucket(t *testing.T) {
 	t.Parallel()
 	env, client := artifacts(t)
 	dir := project(t)
-	for _, args := range [][]string{{"record", "onupload", "step"}, {"changed"}} {
+	code, _, errs := millrace(t, "", env, "ci", "--repo", dir, "record", "onupload", "step", "--deployed", "gs://artifacts")
+	if code != 1 || !strings.Contains(errs, `--image ""`) || len(objects(t.Context(), t, client)) > 0 {
+		t.Errorf("the step image without its name: exit %d, %q, %q", code, errs, objects(t.Context(), t, client))
+	}
+	for _, args := range [][]string{{"record", "onupload", "step", "--image", "example.invalid/step@sha256:" + strings.Repeat("1", 64)}, {"changed"}} {
 		code, out, errs := millrace(t, "", env, append(append([]string{"ci", "--repo", dir}, args...), "--deployed", "gs://artifacts")...)
 		if code != 0 || args[0] == "changed" && (strings.Contains(out, "onupload\t") || !strings.Contains(out, "batchtrigger\tdeploy\t")) {
 			t.Errorf("%s: exit %d, %q, %q", args, code, out, errs)

@@ -60,6 +60,7 @@ func TestCommandLines(t *testing.T) {
 		"version":                   {[]string{"version"}, "", 0, "millrace ", ""},
 		"runs without a server":     {[]string{"runs", "--data", t.TempDir(), "list"}, "", 1, "", "make run"},
 		"dev on a bad port":         {[]string{"dev", "--port", "99999"}, "", 1, "", "--port 99999"},
+		"dev without models":        {[]string{"dev", "--port", "0", "--models", "nowhere", "--data", t.TempDir()}, "", 1, "", "expected a folder with one folder per model"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

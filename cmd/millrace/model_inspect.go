@@ -42,8 +42,11 @@ func printInspected(c console, r *inspect.Report, tree, top int) error {
 	if len(r.Classes) > 0 {
 		fmt.Fprintf(w, "classes\t%s\n", strings.Join(r.Classes, ", "))
 	}
-	if r.Trees > 0 {
+	switch {
+	case r.Leaves > 0:
 		fmt.Fprintf(w, "trees\t%d, of up to %d splits from root to leaf; %d leaves\n", r.Trees, r.Depth, r.Leaves)
+	case r.Trees > 0: // in a graph, beside other things
+		fmt.Fprintf(w, "trees\t%d\n", r.Trees)
 	}
 	if r.Bytes > 0 {
 		fmt.Fprintf(w, "in memory\t%d bytes, summed in %s\n", r.Bytes, r.Precision)

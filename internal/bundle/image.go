@@ -55,7 +55,7 @@ func Image(ctx context.Context, o ImageOptions) (ref string, err error) {
 		return "", fmt.Errorf("build the step image: %w", err)
 	}
 	lines := strings.Fields(out.String())
-	if len(lines) == 0 || !byDigest.MatchString(lines[len(lines)-1]) {
+	if len(lines) == 0 || !ByDigest(lines[len(lines)-1]) {
 		return "", fault.New(fault.Internal, nil, "ko names no image: %.200q", out.String())
 	}
 	return untagged(lines[len(lines)-1]), nil
@@ -80,7 +80,7 @@ func (o ImageOptions) command() (args []string, env map[string]string, err error
 	switch {
 	case o.Base == "":
 		return nil, nil, fault.New(fault.Invalid, nil, "no base image is given, and %s has no defaultBaseImage: expected REPOSITORY@sha256:…", ImageConfig)
-	case !byDigest.MatchString(o.Base):
+	case !ByDigest(o.Base):
 		return nil, nil, fault.New(fault.Invalid, nil, "the base image %q is not named by digest, expected REPOSITORY@sha256:…, since a tag moves", o.Base)
 	case o.To == "" || strings.ContainsAny(o.To, "@ "):
 		return nil, nil, fault.New(fault.Invalid, nil, "%q is no repository to push to", o.To)

@@ -25,8 +25,10 @@ const (
 	parametersFile = "parameter-values.json"
 )
 
-// byDigest is an image that stays the one it is; a tag moves.
 var byDigest = regexp.MustCompile(`^[^@\s]+@sha256:[0-9a-f]{64}$`)
+
+// ByDigest says whether an image stays the one it is; a tag moves.
+func ByDigest(image string) bool { return byDigest.MatchString(image) }
 
 // ReleaseOptions say what a batch model's release is made of.
 type ReleaseOptions struct {
@@ -72,7 +74,7 @@ func Release(ctx context.Context, o ReleaseOptions) (*pipeline.PublishInput, err
 
 // graph is the default graph for a model.
 func graph(m *manifest.Manifest, image string) ([]byte, error) {
-	if !byDigest.MatchString(image) {
+	if !ByDigest(image) {
 		return nil, fault.New(fault.Invalid, nil, "model %s: the step image %q is not named by digest, expected REPOSITORY@sha256:…, since a release must not change under its runs", m.Name, image)
 	}
 	spec, err := batchscore.Build(m, image)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +19,6 @@ import (
 	"github.com/millrace-ml/millrace/shared/pipeline"
 )
 
-var byDigest = regexp.MustCompile(`^[^@\s]+@sha256:[0-9a-f]{64}$`)
-
 // image is the step image that this build pushed, or that was recorded: make image leaves its name.
 func (d *deployment) image(ctx context.Context, s *script) (ref string, err error) {
 	name := filepath.Join(d.Dir, imageFile)
@@ -33,7 +30,7 @@ func (d *deployment) image(ctx context.Context, s *script) (ref string, err erro
 		if err != nil {
 			return err
 		}
-		if ref = strings.TrimSpace(string(text)); !byDigest.MatchString(ref) {
+		if ref = strings.TrimSpace(string(text)); !bundle.ByDigest(ref) {
 			return fault.New(fault.Invalid, nil, "%s holds %.200q, expected REPOSITORY@sha256:…; run: make image", name, ref)
 		}
 		return nil

@@ -118,6 +118,9 @@ func (d *Server) Addr(what string) string {
 }
 
 func (d *Server) start(ctx context.Context) error {
+	if _, err := modelNames(d.opts.Models); err != nil { // later it may come and go
+		return fmt.Errorf("%w; expected a folder with one folder per model, such as models/ of the checkout", err)
+	}
 	if err := os.MkdirAll(filepath.Join(d.opts.Data, inboxFolder), 0o755); err != nil {
 		return err
 	}
