@@ -169,7 +169,7 @@ func TestATrialThatVertexRefusesCanBeTriedAgain(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.Vertex.Script(batchtest.Answer{Code: codes.PermissionDenied})
-	if _, err := Try(t.Context(), l.options(t)); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "was not started") {
+	if _, err := Try(t.Context(), l.options(t)); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "was not started") || !strings.Contains(err.Error(), "show stump-request-") {
 		t.Errorf("got %v", err)
 	}
 	if r := l.try(t); r.Attempt != 2 {

@@ -92,7 +92,12 @@ func (t *trial) start(ctx context.Context) (*ledger.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.status != http.StatusOK && a.status != http.StatusAccepted {
+	switch a.status {
+	case http.StatusOK, http.StatusAccepted:
+	case http.StatusConflict: // there is a run, which Vertex refused, or which failed before it could be answered for
+		return nil, fault.New(fault.Conflict, nil, "model %s: its trial was not started, or failed at once: %s. See %s",
+			t.model, a.said(), t.where(batch.RequestRunID(t.model, t.key(t.attempt))))
+	default:
 		return nil, t.refusal("model "+t.model+": its trial was not started", a)
 	}
 	run, err := decodeRun(a)
