@@ -106,11 +106,11 @@ func (s *Server) runProcess(ctx context.Context, c command) exit {
 	return e
 }
 
-// await waits for the end of a process. stopped says that ctx made it end.
+// await waits for the end of a process. stopped says that it was asked to end: what ends by itself after that counts too.
 func (s *Server) await(ctx context.Context, pid int, waited <-chan error) (stopped bool, err error) {
 	select {
 	case err := <-waited:
-		return false, err
+		return ctx.Err() != nil, err
 	case <-ctx.Done():
 	}
 	signalGroup(pid, termSignal)
